@@ -1,0 +1,1 @@
+"""Cameras to events, and the command line."""

@@ -1,0 +1,1 @@
+"""Pictures to identities. Knows no camera, clock, thread or socket."""

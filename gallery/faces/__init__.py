@@ -1,0 +1,1 @@
+"""Pixels to faces to encodings. Knows no person."""

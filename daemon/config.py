@@ -1,0 +1,148 @@
+"""Every setting of the daemon: read once, checked, frozen."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field, field_validator
+from pydantic.dataclasses import dataclass
+
+STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+Threshold = Annotated[float, Field(gt=0, lt=2)]
+"""A Euclidean distance of encodings; those of unit length are never more than 2 apart."""
+Probability = Annotated[float, Field(ge=0, le=1)]
+
+
+@dataclass(frozen=True, slots=True, config=STRICT)
+class DaemonConfig:
+    """The process itself."""
+
+    state_dir: Path | None = None
+    """For gallery and control socket; None: $STATE_DIRECTORY, else visaged in the user's data folder."""
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = "auto"
+    """Where the nets run: auto, cpu, cuda or cuda:1."""
+    threads: Annotated[int, Field(ge=1, le=1024)] | None = None
+    """CPU threads of the nets; None: as many as there are physical cores."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """Of the log on stderr."""
+
+
+@dataclass(frozen=True, slots=True, config=STRICT)
+class CameraConfig:
+    """One camera, file or folder."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9_-]+$", max_length=64)]
+    """Part of the topic of its events."""
+    source: Annotated[int, Field(ge=0)] | Annotated[str, Field(min_length=1)]
+    """Webcam index, /dev/…, rtsp://…, http://…, a video file or a folder of images. May hold a password."""
+    backend: Literal["opencv"] = "opencv"
+    """The library that reads it."""
+    realtime: bool = False
+    """Play a file at its own rate, like a live camera."""
+    max_fps: Annotated[float, Field(gt=0, le=1000)] | None = None
+    """Frames a second that are processed at most; None: as many as the machine can."""
+    width: Annotated[int, Field(ge=16, le=16384)] | None = None
+    """Pixels asked of a webcam; None: its own default."""
+    height: Annotated[int, Field(ge=16, le=16384)] | None = None
+    """Pixels asked of a webcam; None: its own default."""
+    fps: Annotated[float, Field(gt=0, le=1000)] | None = None
+    """Frames a second asked of a webcam; None: its own default."""
+    fourcc: Annotated[str, Field(pattern=r"^[A-Za-z0-9]{4}$")] | None = None
+    """Pixel format asked of a webcam, such as MJPG; None: its own default."""
+
+
+@dataclass(frozen=True, slots=True, config=STRICT)
+class DetectorConfig:
+    """Finding faces."""
+
+    min_face_px: Annotated[int, Field(ge=12, le=4096)] = 40
+    """Faces smaller than this (pixels of the frame) are not looked for."""
+    thresholds: tuple[Probability, Probability, Probability] = (0.6, 0.7, 0.7)
+    """Confidence asked of MTCNN's three nets, 0 to 1."""
+
+
+@dataclass(frozen=True, slots=True, config=STRICT)
+class EncoderConfig:
+    """Turning faces into vectors."""
+
+    name: Literal["dlib"] = "dlib"
+    """The net."""
+    alignment: Literal["mtcnn", "dlib"] = "mtcnn"
+    """Whose landmarks turn the face upright: the detector's own, or dlib's 5-point predictor."""
+    threshold: Threshold = 0.6
+    """Euclidean distance up to which (inclusive) two encodings are one person."""
+
+
+@dataclass(frozen=True, slots=True, config=STRICT)
+class GalleryConfig:
+    """Who is enrolled."""
+
+    path: Path | None = None
+    """The gallery's file; None: gallery.db in the state folder."""
+
+
+@dataclass(frozen=True, slots=True, config=STRICT)
+class EventsConfig:
+    """Events on the wire."""
+
+    bind: Annotated[str, Field(pattern=r"^(tcp|ipc)://.+")] = "tcp://127.0.0.1:5556"
+    """ZeroMQ endpoint that subscribers connect to."""
+    sightings: bool = True
+    """Publish one event for each face of each processed frame."""
+
+
+def first_webcam() -> tuple[CameraConfig, ...]:
+    """What is watched where the configuration names no camera."""
+    return (CameraConfig(name="webcam", source=0),)
+
+
+@dataclass(frozen=True, slots=True, config=STRICT)
+class Config:
+    """The whole configuration."""
+
+    daemon: DaemonConfig = Field(default_factory=DaemonConfig)
+    camera: tuple[CameraConfig, ...] = Field(default_factory=first_webcam)
+    detector: DetectorConfig = Field(default_factory=DetectorConfig)
+    encoder: EncoderConfig = Field(default_factory=EncoderConfig)
+    gallery: GalleryConfig = Field(default_factory=GalleryConfig)
+    events: EventsConfig = Field(default_factory=EventsConfig)
+
+    @field_validator("camera")
+    @classmethod
+    def _names_differ(cls, cameras: tuple[CameraConfig, ...]) -> tuple[CameraConfig, ...]:
+        if not cameras:
+            raise ValueError(
+                "needs at least one [[camera]] table; without the key, the first webcam is watched"
+            )
+        twice = [name for name, count in Counter(camera.name for camera in cameras).items() if count > 1]
+        if twice:
+            raise ValueError(f"each camera needs a name of its own; {', '.join(twice)} is there twice")
+        return cameras
+
+    @property
+    def state_dir(self) -> Path:
+        """The folder that holds what the daemon keeps."""
+        if self.daemon.state_dir is not None:
+            return self.daemon.state_dir.expanduser().absolute()
+        # systemd gives a list, separated by colons, where a unit has several.
+        if given := os.environ.get("STATE_DIRECTORY"):
+            return Path(given.split(":")[0])
+        import platformdirs
+
+        return platformdirs.user_data_path("visaged", appauthor=False)
+
+    @property
+    def gallery_path(self) -> Path:
+        """The gallery's file."""
+        chosen = self.gallery.path
+        return chosen.expanduser().absolute() if chosen is not None else self.state_dir / "gallery.db"
+
+    @property
+    def control_path(self) -> Path:
+        """The socket on which the running daemon listens."""
+        given = os.environ.get("RUNTIME_DIRECTORY")
+        return (Path(given.split(":")[0]) if given else self.state_dir) / "control.sock"

@@ -1,0 +1,114 @@
+"""Encodings of real photographs, held against face_recognition's own."""
+
+from __future__ import annotations
+
+import warnings
+from functools import cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from gallery.faces.detector import MtcnnDetector
+from gallery.faces.encoder import DlibEncoder
+from gallery.faces.types import BgrImage, Encodings, Faces
+
+
+@cache
+def detector() -> MtcnnDetector:
+    return MtcnnDetector(device="cpu")
+
+
+@cache
+def encoder(alignment: str) -> DlibEncoder:
+    return DlibEncoder(alignment=alignment)  # type: ignore[arg-type]
+
+
+def picture(shared_data: Path, name: str) -> tuple[BgrImage, Faces]:
+    bgr = np.asarray(cv2.imread(str(shared_data / "fixtures" / name)), np.uint8)
+    return bgr, detector().detect([bgr])[0]
+
+
+def theirs(bgr: BgrImage, faces: Faces) -> NDArray[np.float64]:
+    """face_recognition's encodings of the same boxes, rounded to whole pixels as it needs them."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import face_recognition
+    places = [
+        (round(top), round(right), round(bottom), round(left))
+        for left, top, right, bottom in faces.boxes.tolist()
+    ]
+    rgb = np.ascontiguousarray(bgr[:, :, ::-1])
+    return np.array(face_recognition.face_encodings(rgb, places, model="small"))
+
+
+@pytest.mark.parametrize(
+    "name", ["stills/multiface.jpg", "stills/obama_partial_face.jpg", "gallery/biden.jpg"]
+)
+def test_with_dlibs_own_alignment_encodings_equal_face_recognitions(shared_data: Path, name: str) -> None:
+    bgr, faces = picture(shared_data, name)
+    assert len(faces) > 0
+    np.testing.assert_allclose(encoder("dlib").encode(bgr, faces), theirs(bgr, faces), atol=1e-5)
+
+
+@pytest.mark.parametrize("alignment", ["mtcnn", "dlib"])
+def test_two_photographs_of_one_person_are_near_and_two_people_are_far(
+    shared_data: Path, alignment: str
+) -> None:
+    names = ("obama.jpg", "obama2.jpg", "biden.jpg", "biden2.jpg")
+    obama, obama_later, biden, biden_later = (largest(shared_data, name, alignment) for name in names)
+    limit = encoder(alignment).threshold
+    assert np.linalg.norm(obama - obama_later) <= limit
+    assert np.linalg.norm(biden - biden_later) <= limit
+    assert np.linalg.norm(obama - biden) > limit
+
+
+def largest(shared_data: Path, name: str, alignment: str) -> Encodings:
+    bgr, faces = picture(shared_data, f"gallery/{name}")
+    widths = faces.boxes[:, 2] - faces.boxes[:, 0]
+    row: Encodings = encoder(alignment).encode(bgr, faces)[int(widths.argmax())]
+    return row
+
+
+@pytest.mark.parametrize("alignment", ["mtcnn", "dlib"])
+def test_no_face_gives_no_encoding(alignment: str) -> None:
+    encodings = encoder(alignment).encode(np.zeros((20, 30, 3), np.uint8), Faces.none())
+    assert encodings.shape == (0, 128)
+    assert encodings.dtype == np.float32
+
+
+@pytest.mark.parametrize("alignment", ["mtcnn", "dlib"])
+def test_a_face_cut_by_the_edge_gives_a_finite_encoding(shared_data: Path, alignment: str) -> None:
+    bgr, faces = picture(shared_data, "gallery/obama2.jpg")
+    left, top, right, bottom = faces.boxes[0].round().astype(int)
+    corner = np.ascontiguousarray(bgr[(top + bottom) // 2 :, (left + right) // 2 :])
+    shift = np.array([(left + right) // 2, (top + bottom) // 2], np.float32)
+    cut = Faces(faces.boxes[:1] - np.tile(shift, 2), faces.scores[:1], faces.landmarks[:1] - shift)
+    encodings = encoder(alignment).encode(corner, cut)
+    assert encodings.shape == (1, 128)
+    assert np.isfinite(encodings).all()
+
+
+def test_many_images_at_once_give_what_each_gives_alone(shared_data: Path) -> None:
+    pictures = [picture(shared_data, f"stills/{name}.jpg") for name in ("multiface", "two_people")]
+    pictures.insert(1, (np.zeros((16, 16, 3), np.uint8), Faces.none()))
+    together = encoder("mtcnn").encode_many([bgr for bgr, _ in pictures], [faces for _, faces in pictures])
+    assert [len(rows) for rows in together] == [len(faces) for _, faces in pictures]
+    for rows, (bgr, faces) in zip(together, pictures, strict=True):
+        np.testing.assert_allclose(rows, encoder("mtcnn").encode(bgr, faces), atol=1e-5)
+
+
+def test_no_images_give_no_encodings() -> None:
+    assert encoder("mtcnn").encode_many([], []) == []
+
+
+def test_the_two_alignments_are_different_models() -> None:
+    assert encoder("mtcnn").model.startswith("dlib-mtcnn-")
+    assert encoder("dlib").model.startswith("dlib-dlib-")
+
+
+def test_an_unknown_alignment_is_refused() -> None:
+    with pytest.raises(ValueError, match=r'encoder\.alignment must be "mtcnn" or "dlib", not "eyes"'):
+        DlibEncoder(alignment="eyes")  # type: ignore[arg-type]

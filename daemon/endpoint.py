@@ -1,0 +1,112 @@
+"""Where a socket of ours may be bound: checked before anything is opened."""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import re
+import socket
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from daemon.errors import UsageError
+
+IPC_PATH_BYTES = 107
+"""sockaddr_un.sun_path less its closing zero; macOS has 103."""
+PROBE_TIMEOUT_S = 0.5
+PORT = re.compile(r"\*|\d{1,5}")
+
+
+class BindRefused(UsageError):  # noqa: N818
+    """The daemon does not bind there, or can't."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A place to bind that was found right."""
+
+    uri: str
+    """As ZeroMQ takes it."""
+    ipv6: bool
+    """Whether the socket has to speak IPv6 for it."""
+    path: Path | None
+    """The socket's file for ipc://; None for tcp://."""
+
+
+def check_bind(bind: str, insecure: bool = False) -> Endpoint:
+    """What to bind; BindRefused where a stranger could reach it, or ZeroMQ could not."""
+    if bind.startswith("tcp://"):
+        return _check_tcp(bind, insecure)
+    if bind.startswith("ipc://"):
+        return _check_ipc(bind)
+    raise BindRefused(f"events can't be bound to {bind}: it has to begin with tcp:// or ipc://")
+
+
+def claim(path: Path) -> None:
+    """Makes way for an ipc socket. Who listens there keeps it: ZeroMQ alone would take it, silently."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(mode):
+        raise BindRefused(f"ipc://{path} is refused: there is a file of that name, and it is no socket")
+    if _somebody_listens(path):
+        raise BindRefused(f"ipc://{path} is taken: another process listens there")
+    path.unlink(missing_ok=True)
+
+
+def _check_tcp(bind: str, insecure: bool) -> Endpoint:
+    host, colon, port = bind.removeprefix("tcp://").rpartition(":")
+    if not colon or not host or not PORT.fullmatch(port) or (port != "*" and int(port) > 65535):
+        raise BindRefused(
+            f"events can't be bound to {bind}: it needs an address and a port: tcp://127.0.0.1:5556"
+        )
+    if host == "localhost":
+        # ZeroMQ would ask the resolver, whose answer is somebody else's.
+        host = "127.0.0.1"
+    address = _address(host)
+    if address is None and not re.fullmatch(r"\*|[A-Za-z0-9_.-]+", host):
+        raise BindRefused(f"events can't be bound to {bind}: {host} is no address; IPv6 is written [::1]")
+    if not insecure and not (address is not None and address.is_loopback):
+        raise BindRefused(
+            f"events are not bound to {bind}: anybody who reaches it could read who was seen; "
+            "use tcp://127.0.0.1:PORT, or --insecure to do it all the same"
+        )
+    ipv6 = host == "*" or (address is not None and address.version == 6)
+    return Endpoint(f"tcp://{host}:{port}", ipv6, None)
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """None: not an address as it has to be written here (an interface's name, a host's name, *)."""
+    bracketed = host.startswith("[") and host.endswith("]")
+    try:
+        address = ipaddress.ip_address(host[1:-1] if bracketed else host)
+    except ValueError:
+        return None
+    return address if bracketed == (address.version == 6) else None
+
+
+def _check_ipc(bind: str) -> Endpoint:
+    path = Path(bind.removeprefix("ipc://"))
+    if not path.is_absolute() or path.name in ("", "*"):
+        raise BindRefused(
+            f"events can't be bound to {bind}: ipc:// needs an absolute path of a file: ipc:///run/…"
+        )
+    if len(bytes(path)) > IPC_PATH_BYTES:
+        raise BindRefused(
+            f"events can't be bound to {bind}: a socket's path has at most {IPC_PATH_BYTES} bytes"
+        )
+    return Endpoint(f"ipc://{path}", False, path)
+
+
+def _somebody_listens(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(PROBE_TIMEOUT_S)
+        try:
+            probe.connect(str(path))
+        except OSError as error:
+            # Refused: nobody has it open. Anything else (no permission, a full backlog) is somebody's.
+            return error.errno not in (errno.ECONNREFUSED, errno.ENOENT)
+    return True

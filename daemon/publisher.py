@@ -1,0 +1,231 @@
+"""Hands events to subscribers over one ZeroMQ socket. Used by one thread, as ZeroMQ asks."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from types import TracebackType
+
+import zmq
+import zmq.utils.monitor
+
+from daemon.endpoint import BindRefused, check_bind, claim
+from daemon.events import Event
+
+logger = logging.getLogger(__name__)
+
+QUEUE_EVENTS = 20_000
+"""SNDHWM, for each subscriber: 20 MB of events of 1 KB; four minutes of two faces at 20 frames/s on two
+cameras."""
+LINGER_MS = 200
+"""While running: how long a socket that goes down with an exception may wait."""
+CLOSE_LINGER_MS = 3_000
+"""At an orderly end: how long events may still travel. A stopped subscriber costs all of it."""
+HEARTBEAT_MS = 5_000
+"""ZMTP ping to each subscriber."""
+HEARTBEAT_TIMEOUT_MS = 30_000
+"""Silence after a ping until a subscriber counts as gone. Also how long one may stand still once its own
+queue is full: ZeroMQ then stops reading, pings too."""
+HANDSHAKE_MS = 5_000
+"""A peer that connects and does not speak ZMTP is cut off after this."""
+PEER_MESSAGE_BYTES = 4_096
+"""A peer sends nothing but topics to subscribe to; who sends more than this is cut off."""
+PEER_QUEUE_MESSAGES = 1_000
+"""RCVHWM: subscriptions of one peer that wait to be read."""
+BACKLOG = 128
+"""Connections waiting to be accepted."""
+KEEPALIVE_IDLE_S, KEEPALIVE_INTERVAL_S, KEEPALIVE_COUNT = 60, 15, 4
+"""TCP's own check, for peers that do not answer a ZMTP ping yet or never will."""
+SETTLE_MS = 100
+"""The topics of a peer arrive one by one, just after its handshake: so long nothing new may have come."""
+STOP_POLL_MS = 100
+RECOVERED_S = 10.0
+"""Without a missed event, until subscribers are said to keep up again."""
+
+_FAILED = (
+    zmq.Event.HANDSHAKE_FAILED_NO_DETAIL
+    | zmq.Event.HANDSHAKE_FAILED_PROTOCOL
+    | zmq.Event.HANDSHAKE_FAILED_AUTH
+)
+_WATCHED = zmq.Event.HANDSHAKE_SUCCEEDED | zmq.Event.DISCONNECTED | _FAILED
+
+
+class Publisher:
+    """A socket that any number of subscribers connect to, and that none of them can hold up."""
+
+    def __init__(self, bind: str, *, insecure: bool = False) -> None:
+        """Binds at once; raises BindRefused where that must not or can't be."""
+        endpoint = check_bind(bind, insecure)
+        if endpoint.path is not None:
+            claim(endpoint.path)
+        self.missed = 0
+        """Events for which at least one subscriber's queue had no room."""
+        self._missed_last_s: float | None = None
+        self._peers = 0
+        self._handshake_failed = False
+        self._prefixes: set[bytes] = set()
+        self._news_s = time.monotonic()
+        self._context = zmq.Context(io_threads=1)
+        self._socket = self._context.socket(zmq.XPUB)
+        self._monitor = self._context.socket(zmq.PAIR)
+        try:
+            _configure(self._socket, endpoint.ipv6)
+            self._watch_peers()
+            _bind(self._socket, endpoint.uri, private=endpoint.path is not None)
+        except BaseException:
+            self.close(0)
+            raise
+        self.bound = self._socket.get_string(zmq.LAST_ENDPOINT)
+        """Where subscribers connect to, with the port that was found for *."""
+        logger.info("events go out on %s", self.bound)
+
+    def __enter__(self) -> Publisher:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close(CLOSE_LINGER_MS if kind is None else LINGER_MS)
+
+    def send(self, event: Event) -> None:
+        """Puts the event into the queue of each subscriber that asked for it; never waits."""
+        self._listen()
+        message = event.encode()
+        try:
+            # XPUB_NODROP: one full queue refuses the event for everybody, so that we learn of it, …
+            self._socket.send_multipart(message, zmq.DONTWAIT)
+        except zmq.Again:
+            # … and sending without it hands the event to all those that have room.
+            self._socket.set(zmq.XPUB_NODROP, 0)
+            self._socket.send_multipart(message, zmq.DONTWAIT)
+            self._socket.set(zmq.XPUB_NODROP, 1)
+            self._note_missed()
+        else:
+            self._note_recovery()
+
+    def await_subscribers(self, count: int, stop: threading.Event, timeout_s: float | None = None) -> bool:
+        """True once `count` peers have completed the handshake and at least one subscription has arrived.
+
+        False when `stop` was set or the time was up before.
+        """
+        deadline_s = None if timeout_s is None else time.monotonic() + timeout_s
+        poller = zmq.Poller()
+        poller.register(self._socket, zmq.POLLIN)
+        poller.register(self._monitor, zmq.POLLIN)
+        while not stop.is_set():
+            self._listen()
+            now_s = time.monotonic()
+            ready = self._peers >= count and bool(self._prefixes)
+            if ready and (now_s - self._news_s) * 1000 >= SETTLE_MS:
+                return True
+            if deadline_s is not None and now_s >= deadline_s:
+                return False
+            poller.poll(STOP_POLL_MS)
+        return False
+
+    def close(self, linger_ms: int = CLOSE_LINGER_MS) -> None:
+        """Lets what is queued travel for at most this long, then drops it. May be called twice."""
+        if self._socket.closed:
+            return
+        self._socket.disable_monitor()
+        self._monitor.close(0)
+        self._socket.close(linger_ms)
+        self._context.term()
+
+    def _watch_peers(self) -> None:
+        # A queue without bound: were it ever full, ZeroMQ's own thread would wait for us to read.
+        self._monitor.set(zmq.RCVHWM, 0)
+        address = f"inproc://publisher-{id(self)}"
+        self._socket.monitor(address, _WATCHED)
+        self._monitor.connect(address)
+
+    def _listen(self) -> None:
+        """Reads what peers and the monitor have told since the last time, without waiting."""
+        while _readable(self._monitor):
+            message = zmq.utils.monitor.recv_monitor_message(self._monitor, zmq.DONTWAIT)
+            self._note_peer(zmq.Event(message["event"]))
+        for _ in range(PEER_QUEUE_MESSAGES):
+            if not _readable(self._socket):
+                return
+            self._note_subscription(self._socket.recv(zmq.DONTWAIT))
+
+    def _note_peer(self, event: zmq.Event) -> None:
+        if event & _FAILED:
+            self._handshake_failed = True
+        elif event & zmq.Event.HANDSHAKE_SUCCEEDED:
+            self._peers += 1
+            self._news_s = time.monotonic()
+        elif self._handshake_failed:
+            # A failed handshake is told twice: as failed, and right after that as disconnected.
+            self._handshake_failed = False
+        else:
+            self._peers -= 1
+
+    def _note_subscription(self, message: bytes) -> None:
+        self._news_s = time.monotonic()
+        if message[:1] == b"\x01":
+            self._prefixes.add(message[1:])
+        elif message[:1] == b"\x00":
+            # Only told when the last one who had it is gone.
+            self._prefixes.discard(message[1:])
+
+    def _note_missed(self) -> None:
+        self.missed += 1
+        if self._missed_last_s is None:
+            logger.warning(
+                "a subscriber is too slow and loses events (%s missed since the start)", self.missed
+            )
+        self._missed_last_s = time.monotonic()
+
+    def _note_recovery(self) -> None:
+        if self._missed_last_s is not None and time.monotonic() - self._missed_last_s > RECOVERED_S:
+            logger.info("subscribers keep up again (%s events missed since the start)", self.missed)
+            self._missed_last_s = None
+
+
+def _readable(socket: zmq.Socket[bytes]) -> bool:
+    return bool(int(socket.get(zmq.EVENTS)) & zmq.POLLIN)
+
+
+def _configure(socket: zmq.Socket[bytes], ipv6: bool) -> None:
+    for option, value in (
+        (zmq.SNDHWM, QUEUE_EVENTS),
+        (zmq.RCVHWM, PEER_QUEUE_MESSAGES),
+        (zmq.LINGER, LINGER_MS),
+        (zmq.SNDTIMEO, 0),
+        (zmq.XPUB_NODROP, 1),
+        # Each subscription is told, also the second one for a topic: await_subscribers waits for silence.
+        (zmq.XPUB_VERBOSE, 1),
+        (zmq.MAXMSGSIZE, PEER_MESSAGE_BYTES),
+        (zmq.HANDSHAKE_IVL, HANDSHAKE_MS),
+        (zmq.HEARTBEAT_IVL, HEARTBEAT_MS),
+        (zmq.HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT_MS),
+        # The subscriber gives up a daemon that is silent for as long, and connects again.
+        (zmq.HEARTBEAT_TTL, HEARTBEAT_TIMEOUT_MS),
+        (zmq.TCP_KEEPALIVE, 1),
+        (zmq.TCP_KEEPALIVE_IDLE, KEEPALIVE_IDLE_S),
+        (zmq.TCP_KEEPALIVE_INTVL, KEEPALIVE_INTERVAL_S),
+        (zmq.TCP_KEEPALIVE_CNT, KEEPALIVE_COUNT),
+        (zmq.BACKLOG, BACKLOG),
+        # With IPv6 on, ZeroMQ would bind 127.0.0.1 as ::ffff:127.0.0.1.
+        (zmq.IPV6, int(ipv6)),
+    ):
+        socket.set(option, value)
+
+
+def _bind(socket: zmq.Socket[bytes], uri: str, private: bool) -> None:
+    # ZeroMQ makes the file of an ipc socket within bind(); 0600 from the first moment.
+    mask = os.umask(0o177) if private else None
+    try:
+        socket.bind(uri)
+    except zmq.ZMQError as error:
+        if error.errno == zmq.EADDRINUSE:
+            raise BindRefused(
+                f"{uri} is taken: is another visaged running? [events] bind sets another port"
+            ) from None
+        raise BindRefused(f"events can't be bound to {uri}: {zmq.strerror(error.errno or 0)}") from None
+    finally:
+        if mask is not None:
+            os.umask(mask)

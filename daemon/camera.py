@@ -1,0 +1,258 @@
+"""Looks after one camera: starts its process, watches it, starts it again, and says what became of it."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from daemon import sources
+from daemon.capture_messages import Ended, Failed, Opened, Setting
+from daemon.capture_process import CaptureProcess
+from daemon.frame import CameraChange, CameraState, Frame, StartTime
+from daemon.slot import create_slot_file
+
+if TYPE_CHECKING:
+    from daemon.config import CameraConfig
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long to wait for a camera, in seconds."""
+
+    open_timeout_s: float = 5.0
+    """FFmpeg's limit for opening a stream."""
+    read_timeout_s: float = 3.0
+    """FFmpeg's limit for one frame; 0.8 of it counts as a disconnect."""
+    first_frame_timeout_s: float = 12.0
+    """A stream shows nothing before its first key frame."""
+    start_s: float = 20.0
+    """From the start of the process to an open source: the interpreter, OpenCV, and the opening."""
+    silence_s: float = 3.5
+    """A live camera's process that gives nothing for so long is killed: it hangs, or was stopped."""
+    file_silence_s: float = 30.0
+    """The same for a file that is read in step, where nothing but a slow disk can be waited for."""
+    first_pause_s: float = 0.5
+    """Before the first reopening; doubles with every failure."""
+    longest_pause_s: float = 10.0
+    """The pause doubles up to this."""
+    good_s: float = 30.0
+    """A camera that saw for so long is trusted again: the next pause is the first one."""
+
+
+PATIENCE = Patience()
+PAUSE_JITTER = 0.2
+"""Pauses are shorter by up to this share, so that cameras of one broken switch do not knock all at once."""
+
+
+@dataclass(slots=True)
+class Counts:
+    """What became of a camera's frames."""
+
+    read: int = 0
+    """Frames that the camera gave."""
+    replaced: int = 0
+    """Frames that a newer one overwrote before anybody took them."""
+    reopened: int = 0
+    """Attempts to open the camera again after it was lost."""
+
+
+class Camera:
+    """One configured camera, and the process that reads it while there is one."""
+
+    def __init__(self, config: CameraConfig, started: StartTime, patience: Patience = PATIENCE) -> None:
+        self.name = config.name
+        self.counts = Counts()
+        self.ended = False
+        self._config = config
+        self._source = sources.parse(config.source)
+        self._started = started
+        self._patience = patience
+        self._process: CaptureProcess | None = None
+        self._state: CameraState | None = None
+        self._start_at_s = 0.0
+        self._failures = 0
+        self._lost = False
+        self._next_index = 0
+        self._pictures_taken = 0
+        self._opened_s: float | None = None
+        self._waiting_since_s = 0.0
+        self._good_since_s: float | None = None
+        self._description = ""
+
+    def poll(self) -> list[Frame | CameraChange]:
+        """What happened since the last call, in order: one frame at most. Never waits."""
+        now_s = time.monotonic()
+        if not self._ready(now_s):
+            return []
+        assert self._process is not None
+        last_word: Ended | Failed | None = None
+        for message in self._process.hear():
+            if isinstance(message, Opened):
+                self._opened_s = self._waiting_since_s = now_s
+                self._description = message.description
+            else:
+                last_word = message
+        # Looked at after the messages were heard: the last frame is in the slot before the end is announced.
+        happened = self._take(now_s)
+        if isinstance(last_word, Ended):
+            return happened + self._end(last_word)
+        if lost := last_word.reason if last_word else self._silence(now_s):
+            return happened + self._lose(lost, now_s)
+        return happened
+
+    def fileno(self) -> int | None:
+        """To wait on until this camera has something to say; None while no process runs."""
+        return None if self._process is None or self._lost else self._process.fileno()
+
+    def rest_s(self) -> float:
+        """After how long `poll` should be called even though nothing was said."""
+        if self._process is None:
+            return max(0.0, self._start_at_s - time.monotonic())
+        return 0.02 if self._lost else 0.25
+
+    @property
+    def process(self) -> CaptureProcess | None:
+        """The running process, if there is one."""
+        return self._process
+
+    def _ready(self, now_s: float) -> bool:
+        """Whether there is a process to hear; starts one when it is time."""
+        if self._lost and self._process is not None:
+            if self._process.running:
+                return False
+            self._drop_process()
+        if self._process is None and not self.ended and now_s >= self._start_at_s:
+            self._start()
+        return self._process is not None
+
+    def _start(self) -> None:
+        if self._failures:
+            self.counts.reopened += 1
+        slot = create_slot_file()
+        self._process = CaptureProcess(self._setting(slot), slot)
+        self._lost = False
+        self._pictures_taken = 0
+        self._opened_s = self._good_since_s = None
+
+    def _setting(self, slot_descriptor: int) -> Setting:
+        config, patience = self._config, self._patience
+        return Setting(
+            kind=self._source.kind,
+            uri=self._source.uri,
+            slot_descriptor=slot_descriptor,
+            first_index=self._next_index,
+            started_unix_ns=self._started.unix_ns,
+            started_monotonic_ns=self._started.monotonic_ns,
+            realtime=config.realtime,
+            max_fps=config.max_fps,
+            width=config.width,
+            height=config.height,
+            fps=config.fps,
+            fourcc=config.fourcc,
+            open_timeout_s=patience.open_timeout_s,
+            read_timeout_s=patience.read_timeout_s,
+            first_frame_timeout_s=patience.first_frame_timeout_s,
+        )
+
+    @property
+    def _in_step(self) -> bool:
+        return not (self._source.live or self._config.realtime)
+
+    def _take(self, now_s: float) -> list[Frame | CameraChange]:
+        assert self._process is not None
+        picture = self._process.slot.read()
+        if picture is None:
+            return []
+        if self._in_step:
+            self._process.ask_for_the_next()
+            self._waiting_since_s = now_s
+        stamp = picture.stamp
+        self.counts.read += stamp.index + 1 - self._next_index
+        self.counts.replaced += picture.number - self._pictures_taken - 1
+        self._next_index = stamp.index + 1
+        self._pictures_taken = picture.number
+        frame = Frame(
+            camera=self.name,
+            index=stamp.index,
+            captured_unix_ns=stamp.captured_unix_ns,
+            captured_monotonic_ns=stamp.captured_monotonic_ns,
+            grabbed_monotonic_ns=stamp.grabbed_monotonic_ns,
+            bgr=picture.bgr,
+        )
+        return [*self._see(now_s), frame]
+
+    def _see(self, now_s: float) -> list[Frame | CameraChange]:
+        if self._good_since_s is None:
+            self._good_since_s = now_s
+        elif now_s - self._good_since_s > self._patience.good_s:
+            self._failures = 0
+        return self._change("online", None)
+
+    def _silence(self, now_s: float) -> str | None:
+        """Why the process is given up, if it has been silent for too long."""
+        assert self._process is not None
+        patience = self._patience
+        if self._opened_s is None:
+            if now_s - self._process.started_s > patience.start_s:
+                return f"not open within {patience.start_s:g} s"
+            return None
+        if self._in_step:
+            return _too_long(now_s - self._waiting_since_s, patience.file_silence_s)
+        beat_s = self._process.slot.beat_monotonic_ns / 1e9
+        if not beat_s:
+            return _too_long(now_s - self._opened_s, patience.first_frame_timeout_s + patience.read_timeout_s)
+        return _too_long(now_s - beat_s, patience.silence_s)
+
+    def _end(self, ended: Ended) -> list[Frame | CameraChange]:
+        self._give_up_process()
+        self.ended = True
+        reason = None
+        if ended.unreadable:
+            reason = f"{ended.unreadable} unreadable images passed over, the first {ended.first_unreadable}"
+        if self._state is None:
+            changes = self._change("offline", reason or "there is no frame in it")
+            return changes + self._change("ended", None)
+        return self._change("ended", reason)
+
+    def _lose(self, reason: str, now_s: float) -> list[Frame | CameraChange]:
+        self._give_up_process()
+        changes = self._change("offline", sources.redacted(reason))
+        if not self._source.live:
+            # A file is not tried again: it would begin anew, and what was in it would happen twice.
+            self.ended = True
+            return changes + self._change("ended", None)
+        patience = self._patience
+        pause_s = min(patience.longest_pause_s, patience.first_pause_s * 2**self._failures)
+        self._failures = min(self._failures + 1, 16)
+        self._start_at_s = now_s + pause_s * random.uniform(1 - PAUSE_JITTER, 1)  # noqa: S311
+        return changes
+
+    def _give_up_process(self) -> None:
+        """Kills it; what it held is given back when it is gone."""
+        assert self._process is not None
+        self._process.kill()
+        self._lost = True
+
+    def _drop_process(self) -> None:
+        assert self._process is not None
+        self._process.close()
+        self._process = None
+
+    def _change(self, state: CameraState, reason: str | None) -> list[Frame | CameraChange]:
+        """Tells it once, in the log and to whoever polls."""
+        if state == self._state:
+            return []
+        self._state = state
+        level = logging.WARNING if state == "offline" else logging.INFO
+        detail = reason or (self._description if state == "online" else None)
+        logger.log(level, "camera %s: %s%s", self.name, state, f", {detail}" if detail else "")
+        return [CameraChange(self.name, state, reason)]
+
+
+def _too_long(silent_s: float, limit_s: float) -> str | None:
+    return f"no frame for {silent_s:.1f} s" if silent_s > limit_s else None

@@ -1,0 +1,96 @@
+"""Gathers frames from all cameras, and waits for none of them."""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Self
+
+from daemon.camera import PATIENCE, Camera, Counts, Patience
+from daemon.frame import CameraChange, Frame, StartTime
+
+if TYPE_CHECKING:
+    from daemon.config import CameraConfig
+
+CLOSING_S = 1.0
+"""How long capture processes may take to close their cameras before they are killed."""
+KILLED_S = 0.5
+"""How long one that was killed may take to be gone; one that hangs in a driver is left to the system."""
+
+
+class Cameras:
+    """All configured cameras.
+
+    To be used from one thread that outlives it: capture processes are killed when the thread that started
+    them is gone, which is how they go when the daemon is killed.
+    """
+
+    def __init__(
+        self, cameras: Sequence[CameraConfig], started: StartTime, patience: Patience = PATIENCE
+    ) -> None:
+        self._cameras = [Camera(config, started, patience) for config in cameras]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        processes = [camera.process for camera in self._cameras if camera.process is not None]
+        for process in processes:
+            process.hang_up()
+        deadline = time.monotonic() + CLOSING_S
+        for process in processes:
+            if not process.wait(max(0.0, deadline - time.monotonic())):
+                process.kill()
+        deadline = time.monotonic() + KILLED_S
+        for process in processes:
+            process.wait(max(0.0, deadline - time.monotonic()))
+            process.close()
+
+    @property
+    def ended(self) -> bool:
+        """Whether every camera has come to its end, and all of it was handed out."""
+        return all(camera.ended for camera in self._cameras)
+
+    @property
+    def counts(self) -> dict[str, Counts]:
+        """What became of each camera's frames, by the camera's name."""
+        return {camera.name: camera.counts for camera in self._cameras}
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """The capture processes that run now, by the camera's name."""
+        return {camera.name: camera.process.pid for camera in self._cameras if camera.process is not None}
+
+    def gather(self, timeout_s: float) -> list[Frame | CameraChange]:
+        """What happened: at most one frame a camera, oldest camera first, each camera's own in order.
+
+        Returns as soon as there is anything, with nothing after this time or once all have ended.
+        """
+        deadline = time.monotonic() + timeout_s
+        while True:
+            happened = [camera.poll() for camera in self._cameras]
+            if any(happened) or self.ended:
+                happened.sort(key=_age_key)
+                return [item for items in happened for item in items]
+            left_s = deadline - time.monotonic()
+            if left_s <= 0:
+                return []
+            self._wait(left_s)
+
+    def _wait(self, timeout_s: float) -> None:
+        """Until a camera has something to say, or is to be looked after."""
+        poll = select.poll()
+        for camera in self._cameras:
+            descriptor = camera.fileno()
+            if descriptor is not None:
+                poll.register(descriptor, select.POLLIN)
+        rest_s = min((camera.rest_s() for camera in self._cameras if not camera.ended), default=0.0)
+        with contextlib.suppress(InterruptedError):
+            poll.poll(max(1.0, min(timeout_s, rest_s) * 1000))
+
+
+def _age_key(happened: list[Frame | CameraChange]) -> int:
+    """The moment of this camera's frame; a camera that only changed goes first, it has no time of its own."""
+    return next((item.grabbed_monotonic_ns for item in happened if isinstance(item, Frame)), 0)

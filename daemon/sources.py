@@ -1,0 +1,90 @@
+"""Says what the text behind `source` is, and keeps its password out of everything that people read."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+SourceKind = Literal["webcam", "stream", "path"]
+
+KNOWN_FORMS = "a webcam's index, /dev/video…, rtsp://…, http://…, a video file or a folder of images"
+"""What may stand behind `source`, as told to somebody who wrote something else."""
+
+STREAM_SCHEMES = ("rtsp", "rtsps", "http", "https")
+WEBCAM_FOLDERS = ("/dev/video", "/dev/v4l/")
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"<>]+")
+_SECRET_PARAMETER = re.compile(
+    r"([?&;][^=&;#]*(?:pass|pwd|token|secret|auth|key)[^=&;#]*=)[^&;#]*", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a camera's pictures come from."""
+
+    kind: SourceKind
+    """webcam: a V4L2 device. stream: RTSP or HTTP. path: a video file or a folder, as it will turn out."""
+    uri: str
+    """An absolute path, or the URL with its password: `redacted` before anybody sees it."""
+
+    @property
+    def live(self) -> bool:
+        """Whether it goes on for ever and is reopened when it is lost."""
+        return self.kind != "path"
+
+    def __repr__(self) -> str:
+        return f"Source(kind={self.kind!r}, uri={redacted(self.uri)!r})"
+
+
+def parse(source: str | int) -> Source:
+    """What this source is; ValueError with one line if it can't be any. Whether it is there is not asked."""
+    text = str(source).strip()
+    if re.fullmatch(r"[0-9]+", text):
+        return Source("webcam", f"/dev/video{int(text)}")
+    if isinstance(source, int) or not text:
+        raise ValueError(f"source must be {KNOWN_FORMS}, not {source!r}")
+    if scheme := _SCHEME.match(text):
+        return _parse_url(scheme[1].lower(), text)
+    if text.startswith(WEBCAM_FOLDERS):
+        return Source("webcam", text)
+    return Source("path", str(Path(text).expanduser().absolute()))
+
+
+def redacted(text: str) -> str:
+    """The same URL, or a text with URLs in it, with stars for passwords and tokens."""
+    return _URL.sub(lambda url: _without_secrets(url[0]), text)
+
+
+def _parse_url(scheme: str, url: str) -> Source:
+    if scheme == "file":
+        return Source("path", str(Path(url[len("file://") :]).absolute()))
+    if scheme not in STREAM_SCHEMES:
+        raise ValueError(f"source must be {KNOWN_FORMS}, not {redacted(url)}")
+    try:
+        parts = urlsplit(url)
+        there = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        there = False
+    if not there:
+        raise ValueError(
+            f"source must name a host and a valid port, as in {scheme}://host:554/path, not {redacted(url)}"
+        )
+    return Source("stream", url)
+
+
+def _without_secrets(url: str) -> str:
+    scheme, _, rest = url.partition("://")
+    authority_end = min((at for at in map(rest.find, "/?#") if at >= 0), default=len(rest))
+    at = rest.rfind("@", 0, authority_end)
+    if at < 0 and not re.fullmatch(r"[^:]*(:[0-9]*)?", rest[:authority_end]):
+        # A password with a slash in it that was not escaped: no valid URL, and a secret all the same.
+        at = rest.rfind("@")
+    if at >= 0:
+        user, colon, _ = rest[:at].partition(":")
+        rest = f"{user}{':***' if colon else ''}{rest[at:]}"
+    return _SECRET_PARAMETER.sub(r"\1***", f"{scheme}://{rest}")

@@ -1,0 +1,50 @@
+"""Why a gallery could not do what was asked: one line each that says what would be right."""
+
+from __future__ import annotations
+
+
+class GalleryError(ValueError):
+    """The gallery, or what was asked of it, is not as it must be; the text is one line for a person."""
+
+
+class GalleryMissing(GalleryError):
+    """There is no gallery at that path."""
+
+
+class GalleryDamaged(GalleryError):
+    """The file is a gallery, or was one, and can't be trusted."""
+
+
+class GalleryRefused(GalleryError):
+    """The file is another program's, or a newer visaged's, or others may read it."""
+
+
+class GalleryBusy(GalleryError):
+    """Another program held the gallery for longer than we wait."""
+
+
+class ModelMismatch(GalleryError):
+    """Encodings of two models would have been compared."""
+
+
+class DuplicateImage(GalleryError):
+    """The same image, byte for byte, is enrolled already."""
+
+    def __init__(self, source_digest: str, owner: str) -> None:
+        super().__init__(f"the same image is already a reference of {owner}")
+        self.source_digest = source_digest
+        """SHA-256 of the image's bytes, in hexadecimal."""
+        self.owner = owner
+        """The name of the person it belongs to."""
+
+
+class PersonUnknown(GalleryError):
+    """Nobody of that name is in the gallery."""
+
+
+class PersonExists(GalleryError):
+    """Somebody else has that name."""
+
+
+class NameRefused(GalleryError):
+    """A text that can't be a person's name."""

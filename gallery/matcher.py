@@ -1,0 +1,150 @@
+"""Says whom an encoding resembles most, by exact Euclidean distance to everything enrolled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gallery.people import PersonName
+
+DISTANCE_DECIMALS = 6
+"""Distances are rounded to a millionth before they are compared and told. Encodings are float32, so what
+lies below is noise; and who reads a distance and a threshold comes to the same decision as we did."""
+
+FACES_AT_ONCE = 64
+"""Bounds the table of faces by encodings: 64 x 100,000 float32 are 26 MB."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunnerUp:
+    """The nearest person other than the nearest."""
+
+    id: str
+    """The person's id."""
+    name: str
+    """The person's name."""
+    distance: float
+    """Euclidean, to the nearest of their encodings."""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """Whom a face resembles most."""
+
+    person: PersonName | None
+    """None: nobody enrolled is near enough."""
+    distance: float | None
+    """Euclidean, to the nearest enrolled encoding, matched or not; None: the gallery is empty."""
+    runner_up: RunnerUp | None
+    """The second nearest person, also where the nearest is not near enough to match, so that it always is
+    the other half of `distance`; None: fewer than two people are enrolled."""
+    nearest: PersonName | None
+    """Whose distance it is, matched or not; None: the gallery is empty."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Index:
+    """Everything enrolled at one revision, laid out to be searched; made by `Index.of`."""
+
+    model: str
+    """The model that made the encodings."""
+    revision: int
+    """The gallery's revision that this was read at."""
+    people: tuple[PersonName, ...]
+    """Who has at least one encoding, in order of enrolment: of two at the same distance the first wins."""
+    owners: NDArray[np.intp]
+    """intp[m], rising: encoding i belongs to people[owners[i]]."""
+    encodings: NDArray[np.float32]
+    """float32[m, d], contiguous."""
+    squared_norms: NDArray[np.float32]
+    """float32[m]: the squared length of each encoding."""
+    starts: NDArray[np.intp]
+    """intp[len(people)]: each person's first encoding."""
+
+    def __len__(self) -> int:
+        return len(self.encodings)
+
+    @classmethod
+    def of(
+        cls,
+        people: Sequence[PersonName],
+        owners: ArrayLike,
+        encodings: ArrayLike,
+        *,
+        model: str,
+        revision: int,
+    ) -> Index:
+        """From encodings in any order, owners[i] being the place in `people` of encoding i's person."""
+        places = np.asarray(owners, np.intp)
+        rows = np.asarray(encodings, np.float32)
+        if np.any(np.diff(places) < 0):
+            order = np.argsort(places, kind="stable")
+            places, rows = places[order], rows[order]
+        present, starts, compact = np.unique(places, return_index=True, return_inverse=True)
+        rows = np.ascontiguousarray(rows)
+        return cls(
+            model=model,
+            revision=revision,
+            people=tuple(people[place] for place in present),
+            owners=compact.astype(np.intp),
+            encodings=rows,
+            squared_norms=np.einsum("ij,ij->i", rows, rows),
+            starts=starts.astype(np.intp),
+        )
+
+
+def match(index: Index, encodings: ArrayLike, threshold: float) -> list[Match]:
+    """One Match an encoding (float32[n, d]); a distance equal to the threshold still matches."""
+    wanted = np.asarray(encodings, np.float32)
+    if not len(index):
+        return [Match(None, None, None, None)] * len(wanted)
+    if not np.isfinite(wanted).all():
+        raise ValueError("an encoding holds values that are not finite")
+    return [
+        decided
+        for first in range(0, len(wanted), FACES_AT_ONCE)
+        for decided in _match_some(index, wanted[first : first + FACES_AT_ONCE], threshold)
+    ]
+
+
+def _match_some(index: Index, encodings: NDArray[np.float32], threshold: float) -> list[Match]:
+    # |a - b|² = |a|² + |b|² - 2ab is one pass of BLAS over the gallery instead of three of numpy, but
+    # float32 cancels near 0. So it only chooses candidates, with a bound on its error, and the few
+    # encodings that may be a nearest or a runner-up are measured again, plainly and in float64.
+    own_norms = np.einsum("ij,ij->i", encodings, encodings)
+    table = encodings @ index.encodings.T
+    table *= -2
+    table += index.squared_norms
+    table += own_norms[:, None]
+    by_person = np.minimum.reduceat(table, index.starts, axis=1)
+    second = min(1, len(index.people) - 1)
+    limits = np.partition(by_person, second, axis=1)[:, second]
+    # Each term is off by at most d + 2 roundings of half an eps; what is added here is twice two such errors.
+    rounding = (encodings.shape[1] + 2) * float(np.finfo(np.float32).eps)
+    limits += 4 * rounding * (own_norms + index.squared_norms.max())
+    return [
+        _decide(index, encoding, np.flatnonzero(distances <= limit), threshold)
+        for encoding, distances, limit in zip(encodings, table, limits, strict=True)
+    ]
+
+
+def _decide(
+    index: Index, encoding: NDArray[np.float32], candidates: NDArray[np.intp], threshold: float
+) -> Match:
+    differences = index.encodings[candidates].astype(np.float64) - encoding.astype(np.float64)
+    distances = np.sqrt(np.einsum("ij,ij->i", differences, differences))
+    owners = index.owners[candidates]
+    # Stable, and the candidates stand in order of enrolment: the earlier person wins a tie.
+    order = np.argsort(distances, kind="stable")
+    first = order[0]
+    nearest = index.people[owners[first]]
+    distance = round(float(distances[first]), DISTANCE_DECIMALS)
+    others = order[owners[order] != owners[first]]
+    runner_up = None
+    if len(others):
+        other = index.people[owners[others[0]]]
+        runner_up = RunnerUp(other.id, other.name, round(float(distances[others[0]]), DISTANCE_DECIMALS))
+    return Match(nearest if distance <= threshold else None, distance, runner_up, nearest)

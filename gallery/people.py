@@ -1,0 +1,116 @@
+"""Who is in a gallery and by what, and what whoever enrols asks of the place that keeps them."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gallery.errors import NameRefused
+
+LONGEST_NAME = 255
+"""Characters; a folder's name is never longer, so every folder can be a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class PersonName:
+    """One person, as events and tables name them."""
+
+    id: str
+    """UUID; stays the same when the name changes."""
+    name: str
+    """Text to show, in any script, composed (NFC); unique in its gallery and never a path."""
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """One person of the gallery."""
+
+    id: str
+    """UUID; stays the same when the name changes."""
+    name: str
+    """Text to show, in any script, composed (NFC); unique in its gallery and never a path."""
+    references: int
+    """How many references are kept of them."""
+    first_enrolled_unix_ns: int
+    """When they came in."""
+    last_enrolled_unix_ns: int
+    """When their latest reference came in."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NewReference:
+    """One face that is about to be a person's reference."""
+
+    encoding: NDArray[np.float32]
+    """float32[d]."""
+    model: str
+    """The model that made the encoding."""
+    source_digest: str
+    """SHA-256 of the image's bytes, in hexadecimal."""
+    source_name: str
+    """The image's base name, to show."""
+    quality: float
+    """0 to 1, how fit the face is to decide by."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reference:
+    """One face that a person is known by."""
+
+    id: str
+    """UUID."""
+    encoding: NDArray[np.float32]
+    """float32[d]."""
+    model: str
+    """The model that made the encoding."""
+    source_digest: str
+    """SHA-256 of the image's bytes, in hexadecimal."""
+    source_name: str
+    """The image's base name, to show."""
+    quality: float
+    """0 to 1, how fit the face is to decide by."""
+    enrolled_unix_ns: int
+    """When it came in."""
+
+
+class PeopleStore(Protocol):
+    """Where people are kept: the gallery's file, or a running daemon that has it open."""
+
+    @property
+    def model(self) -> str | None:
+        """The model of the encodings kept; None: nothing is kept yet, any model will do."""
+
+    def owner(self, source_digest: str) -> PersonName | None:
+        """Whose reference the image with this digest is; None: not enrolled."""
+
+    def add(self, name: str, references: Sequence[NewReference], enrolled_unix_ns: int) -> Person:
+        """Enrols all of these or none; a name that is there gets more references."""
+
+
+def clean_name(name: str) -> str:
+    """The name as it is kept: composed (NFC), else verbatim; raises NameRefused for what is no name."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise NameRefused(f"{name!a} is not a name: it is not valid Unicode text") from None
+    name = unicodedata.normalize("NFC", name)
+    if not name.strip():
+        raise NameRefused("a name must have at least one visible character")
+    if len(name) > LONGEST_NAME:
+        raise NameRefused(f"a name has at most {LONGEST_NAME} characters, not {len(name)}")
+    if any(_disturbs_a_line(character) for character in name):
+        raise NameRefused(f"{name!a} is not a name: it holds control characters")
+    return name
+
+
+def _disturbs_a_line(character: str) -> bool:
+    # Joiners and direction marks (also category Cf) belong to Persian, Hindi and others, and stay;
+    # embeddings and overrides would turn the rest of a log line or table around.
+    if unicodedata.category(character) in {"Cc", "Zl", "Zp"}:
+        return True
+    return "\u202a" <= character <= "\u202e" or "\u2066" <= character <= "\u2069"

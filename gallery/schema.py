@@ -1,0 +1,206 @@
+"""What a gallery's file is: its tables, how one is made, and how one is recognised."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from gallery.errors import GalleryBusy, GalleryDamaged, GalleryError, GalleryMissing, GalleryRefused
+
+APPLICATION_ID = 0x76534744
+"""Stands in the file's header and says whose file it is ("vSGD")."""
+
+BUSY_TIMEOUT_S = 5.0
+"""How long we wait for another process to finish its change."""
+
+HEADER_MAGIC = b"SQLite format 3\x00"
+HEADER_BYTES = 100
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (
+        """CREATE TABLE gallery (
+            one      INTEGER PRIMARY KEY CHECK (one = 1),
+            revision INTEGER NOT NULL,  -- rises by one with every change
+            model    TEXT               -- what made the encodings that are compared; NULL: none yet
+        ) STRICT""",
+        "INSERT INTO gallery (one, revision, model) VALUES (1, 0, NULL)",
+        """CREATE TABLE person (
+            id               TEXT PRIMARY KEY,
+            name             TEXT NOT NULL UNIQUE,
+            enrolled_unix_ns INTEGER NOT NULL
+        ) STRICT""",
+        """CREATE TABLE reference (
+            id               TEXT PRIMARY KEY,
+            person_id        TEXT NOT NULL REFERENCES person (id) ON DELETE CASCADE,
+            source_digest    TEXT NOT NULL,  -- SHA-256 of the image's bytes
+            source_name      TEXT NOT NULL,
+            quality          REAL NOT NULL,
+            enrolled_unix_ns INTEGER NOT NULL
+        ) STRICT""",
+        "CREATE INDEX reference_of_person ON reference (person_id)",
+        "CREATE UNIQUE INDEX reference_of_image ON reference (source_digest)",
+        # A table of its own, so that a change of encoder can fill a second model beside the first.
+        """CREATE TABLE encoding (
+            reference_id TEXT NOT NULL REFERENCES reference (id) ON DELETE CASCADE,
+            model        TEXT NOT NULL,
+            vector       BLOB NOT NULL,     -- float32[d], little-endian
+            checksum     INTEGER NOT NULL,  -- CRC-32 of vector: SQLite checks its pages, not our numbers
+            PRIMARY KEY (reference_id, model)
+        ) STRICT""",
+    ),
+)
+"""The statements that lead from version i to i + 1; `user_version` counts those that a file has had."""
+
+
+def open_connection(path: Path, create: bool) -> sqlite3.Connection:
+    """A connection to a gallery that was found sound; with `create` a missing one is made."""
+    try:
+        if not path.exists():
+            _make(path, create)
+        _recognise(path)
+        _close_to_others(path)
+    except OSError as error:
+        raise GalleryRefused(f"{path}: cannot be opened: {error.strerror}") from error
+    with explained(path):
+        connection = _connect(path)
+        try:
+            _check(connection, path)
+            migrate(connection)
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Brings an older file to this version, whole or not at all."""
+    if _pragma(connection, "user_version") == len(MIGRATIONS):
+        return
+    with transaction(connection):
+        # Asked again under the lock: another process may have been quicker.
+        version = _pragma(connection, "user_version")
+        for statements in MIGRATIONS[version:]:
+            for statement in statements:
+                connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Everything within is written together or not at all; nobody else writes meanwhile."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turns what SQLite says of a file into one line for whoever owns it."""
+    try:
+        yield
+    except sqlite3.IntegrityError:
+        raise  # Our own rules broken by our own code: a bug.
+    except sqlite3.DatabaseError as error:
+        name = getattr(error, "sqlite_errorname", "")
+        if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+            raise damaged(path, str(error)) from error
+        if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+            raise GalleryBusy(
+                f"{path}: another program has it locked; try again when that is done"
+            ) from error
+        if name.startswith(
+            ("SQLITE_READONLY", "SQLITE_IOERR", "SQLITE_FULL", "SQLITE_CANTOPEN", "SQLITE_PERM")
+        ):
+            raise GalleryError(f"{path}: {error}; nothing was changed") from error
+        raise
+
+
+def damaged(path: Path, finding: str) -> GalleryDamaged:
+    """The one line about a file that can't be trusted."""
+    return GalleryDamaged(f"{path}: the gallery is damaged ({finding}): restore a backup, or move it away")
+
+
+def _make(path: Path, create: bool) -> None:
+    wal = path.with_name(path.name + "-wal")
+    if wal.exists():
+        # SQLite would play it into whatever is put beside it.
+        raise damaged(path, f"the file is gone and its {wal.name} is still there")
+    if not create:
+        raise GalleryMissing(f"{path}: there is no gallery; enrolling somebody makes one")
+    _make_folder(path.parent)
+    # Made under another name and linked into place when it is whole: a kill leaves no file of length 0,
+    # which SQLite would take for an empty database, and of two makers one wins.
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", suffix=".new", dir=path.parent)
+    os.close(handle)
+    new = Path(name)
+    try:
+        new.chmod(0o600)
+        with closing(_connect(new)) as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            migrate(connection)
+        os.link(new, path)
+    except FileExistsError:
+        pass
+    finally:
+        new.unlink()
+
+
+def _make_folder(folder: Path) -> None:
+    if folder.exists():
+        return
+    _make_folder(folder.parent)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    folder.chmod(0o700)
+
+
+def _recognise(path: Path) -> None:
+    """Looks at the header alone, so that another program's file is not even opened as a database."""
+    if not path.is_file():
+        raise GalleryRefused(f"{path}: not a file; [gallery] path must name a gallery's file")
+    with path.open("rb") as file:
+        header = file.read(HEADER_BYTES)
+    if len(header) < HEADER_BYTES or not header.startswith(HEADER_MAGIC):
+        raise damaged(path, "its beginning is not a gallery's")
+    if int.from_bytes(header[68:72], "big") != APPLICATION_ID:
+        raise GalleryRefused(f"{path}: another program's database; [gallery] path must name a gallery's file")
+
+
+def _close_to_others(path: Path) -> None:
+    # SQLite gives the -wal and -shm files the mode of the database.
+    if path.stat().st_mode & 0o777 != 0o600:
+        path.chmod(0o600)
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    uri = f"{path.absolute().as_uri()}?mode=rw"
+    connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=BUSY_TIMEOUT_S)
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA secure_delete = ON")
+    return connection
+
+
+def _check(connection: sqlite3.Connection, path: Path) -> None:
+    version = _pragma(connection, "user_version")
+    if version > len(MIGRATIONS):
+        raise GalleryRefused(
+            f"{path}: made by a newer visaged (version {version}, we know {len(MIGRATIONS)}): update visaged"
+        )
+    (finding,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
+    if finding != "ok":
+        raise damaged(path, " ".join(finding.split()))
+
+
+def _pragma(connection: sqlite3.Connection, name: str) -> int:
+    (value,) = connection.execute(f"PRAGMA {name}").fetchone()
+    return int(value)

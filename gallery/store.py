@@ -1,0 +1,274 @@
+"""Keeps people and their references in one SQLite file."""
+
+from __future__ import annotations
+
+import sqlite3
+import uuid
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gallery import schema
+from gallery.errors import DuplicateImage, GalleryError, ModelMismatch, PersonExists, PersonUnknown
+from gallery.matcher import Index
+from gallery.people import NewReference, Person, PersonName, Reference, clean_name
+
+STORED = np.dtype("<f4")
+"""How an encoding stands in the file, whatever the machine's byte order."""
+
+PEOPLE = """
+    SELECT person.id, person.name, count(reference.id), person.enrolled_unix_ns,
+           max(person.enrolled_unix_ns, ifnull(max(reference.enrolled_unix_ns), 0))
+    FROM person LEFT JOIN reference ON reference.person_id = person.id
+"""
+
+
+class Gallery:
+    """People, their references, and a revision that rises with every change.
+
+    One connection, for the thread that opened it; any number of processes may have the file open.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        self._connection = connection
+        self._indexed_revision: int | None = None
+        self.path = path
+        """The file."""
+
+    @classmethod
+    def open(cls, path: Path, create: bool = True) -> Self:
+        """Opens a sound gallery, or raises a GalleryError; with `create` a missing one is made, empty."""
+        return cls(schema.open_connection(path, create), path)
+
+    def close(self) -> None:
+        """Moves what is in the write-ahead log into the file, and lets go of it."""
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def revision(self) -> int:
+        """Rises with every change, by whichever process, and never falls."""
+        with schema.explained(self.path):
+            (revision,) = self._connection.execute("SELECT revision FROM gallery").fetchone()
+        return int(revision)
+
+    @property
+    def model(self) -> str | None:
+        """The model of the encodings kept; None: nothing is kept yet, any model will do."""
+        with schema.explained(self.path):
+            (model,) = self._connection.execute("SELECT model FROM gallery").fetchone()
+        return None if model is None else str(model)
+
+    def changed(self) -> bool:
+        """Whether the gallery is another than at the last `index`, whoever changed it. Cheap: one row."""
+        return self.revision != self._indexed_revision
+
+    def people(self) -> list[Person]:
+        """Everybody, by name."""
+        with schema.explained(self.path):
+            rows = self._connection.execute(PEOPLE + "GROUP BY person.id ORDER BY person.name").fetchall()
+        return [Person(*row) for row in rows]
+
+    def person(self, name: str) -> Person:
+        """The person of this name, or PersonUnknown."""
+        wanted = clean_name(name)
+        with schema.explained(self.path):
+            query = PEOPLE + "WHERE person.name = ? GROUP BY person.id"
+            row = self._connection.execute(query, (wanted,)).fetchone()
+        if row is None:
+            raise PersonUnknown(f"{wanted}: nobody of that name is enrolled")
+        return Person(*row)
+
+    def references(self, name: str) -> list[Reference]:
+        """What a person is known by, oldest first, in the gallery's model."""
+        person = self.person(name)
+        with schema.explained(self.path):
+            rows = self._connection.execute(
+                """SELECT reference.id, vector, checksum, encoding.model, source_digest, source_name, quality,
+                          enrolled_unix_ns
+                   FROM reference JOIN encoding ON encoding.reference_id = reference.id
+                   WHERE person_id = ? AND encoding.model = (SELECT model FROM gallery)
+                   ORDER BY enrolled_unix_ns, reference.rowid""",
+                (person.id,),
+            ).fetchall()
+        return [
+            Reference(
+                key, np.frombuffer(self._sound(key, vector, checksum), STORED).astype(np.float32), *rest
+            )
+            for key, vector, checksum, *rest in rows
+        ]
+
+    def owner(self, source_digest: str) -> PersonName | None:
+        """Whose reference the image with this digest is; None: not enrolled."""
+        with schema.explained(self.path):
+            row = self._connection.execute(
+                """SELECT person.id, person.name FROM reference JOIN person ON person.id = person_id
+                   WHERE source_digest = ?""",
+                (source_digest,),
+            ).fetchone()
+        return None if row is None else PersonName(*row)
+
+    def add(self, name: str, references: Sequence[NewReference], enrolled_unix_ns: int) -> Person:
+        """Enrols all of these or none; a name that is there gets more references."""
+        wanted = clean_name(name)
+        if not references:
+            raise GalleryError(f"{wanted}: nobody is enrolled without a reference")
+        vectors = [_as_stored(reference) for reference in references]
+        with self._change():
+            self._claim_model(
+                {reference.model for reference in references}, {len(vector) for vector in vectors}
+            )
+            person_id = self._enter(wanted, enrolled_unix_ns)
+            for reference, vector in zip(references, vectors, strict=True):
+                self._keep(person_id, reference, vector, enrolled_unix_ns)
+        return self.person(wanted)
+
+    def forget(self, name: str) -> Person:
+        """Removes a person and everything kept of them, and returns who it was."""
+        with self._change():
+            person = self.person(name)
+            self._connection.execute("DELETE FROM person WHERE id = ?", (person.id,))
+            # With nobody left, the next to be enrolled may be of another model.
+            self._connection.execute(
+                "UPDATE gallery SET model = NULL WHERE NOT EXISTS (SELECT 1 FROM encoding)"
+            )
+        self._empty_log()
+        return person
+
+    def rename(self, old: str, new: str) -> Person:
+        """Gives a person another name; their id and references stay."""
+        wanted = clean_name(new)
+        with self._change():
+            person = self.person(old)
+            taken = self._connection.execute(
+                "SELECT 1 FROM person WHERE name = ? AND id != ?", (wanted, person.id)
+            ).fetchone()
+            if taken:
+                raise PersonExists(f"{wanted}: somebody else has that name; forget or rename them first")
+            self._connection.execute("UPDATE person SET name = ? WHERE id = ?", (wanted, person.id))
+        self._empty_log()
+        return self.person(wanted)
+
+    def index(self, model: str) -> Index:
+        """Everybody's encodings, to be matched with encodings of this model alone, or ModelMismatch."""
+        with schema.explained(self.path):
+            # One read transaction: revision, people and encodings of the same moment.
+            self._connection.execute("BEGIN")
+            try:
+                revision, kept = self._connection.execute("SELECT revision, model FROM gallery").fetchone()
+                people = self._connection.execute(
+                    "SELECT id, name FROM person ORDER BY enrolled_unix_ns, rowid"
+                ).fetchall()
+                rows = self._connection.execute(
+                    """SELECT reference_id, person_id, vector, checksum
+                       FROM encoding JOIN reference ON reference.id = reference_id WHERE model = ?
+                       ORDER BY reference.rowid""",
+                    (kept,),
+                ).fetchall()
+            finally:
+                self._connection.execute("COMMIT")
+        if kept is not None:
+            self._same_model(kept, model)
+        place = {person_id: i for i, (person_id, _) in enumerate(people)}
+        vectors = [self._sound(key, vector, checksum) for key, _, vector, checksum in rows]
+        index = Index.of(
+            [PersonName(*row) for row in people],
+            [place[person_id] for _, person_id, _, _ in rows],
+            self._matrix(vectors),
+            model=model,
+            revision=revision,
+        )
+        self._indexed_revision = revision
+        return index
+
+    @contextmanager
+    def _change(self) -> Iterator[None]:
+        with schema.explained(self.path), schema.transaction(self._connection):
+            yield
+            self._connection.execute("UPDATE gallery SET revision = revision + 1")
+
+    def _claim_model(self, models: set[str], lengths: set[int]) -> None:
+        kept = self.model
+        for model in sorted(models):
+            kept = kept or model
+            self._same_model(kept, model)
+        (length,) = self._connection.execute("SELECT max(length(vector)) FROM encoding").fetchone()
+        if len(lengths | {length} - {None}) > 1:
+            raise GalleryError(f"{self.path}: encodings of one model must have one length")
+        self._connection.execute("UPDATE gallery SET model = ?", (kept,))
+
+    def _same_model(self, kept: str, model: str) -> None:
+        if model != kept:
+            raise ModelMismatch(
+                f"{self.path}: its encodings are of model {kept} and can't be compared with {model}: "
+                "set [encoder] and [detector] back, or name another gallery in [gallery] path and enrol anew"
+            )
+
+    def _enter(self, name: str, enrolled_unix_ns: int) -> str:
+        row = self._connection.execute("SELECT id FROM person WHERE name = ?", (name,)).fetchone()
+        if row is not None:
+            return str(row[0])
+        person_id = str(uuid.uuid4())
+        self._connection.execute("INSERT INTO person VALUES (?, ?, ?)", (person_id, name, enrolled_unix_ns))
+        return person_id
+
+    def _keep(self, person_id: str, reference: NewReference, vector: bytes, enrolled_unix_ns: int) -> None:
+        owner = self.owner(reference.source_digest)
+        if owner is not None:
+            raise DuplicateImage(reference.source_digest, owner.name)
+        key = str(uuid.uuid4())
+        self._connection.execute(
+            "INSERT INTO reference VALUES (?, ?, ?, ?, ?, ?)",
+            (
+                key,
+                person_id,
+                reference.source_digest,
+                reference.source_name,
+                float(reference.quality),
+                enrolled_unix_ns,
+            ),
+        )
+        self._connection.execute(
+            "INSERT INTO encoding VALUES (?, ?, ?, ?)", (key, reference.model, vector, zlib.crc32(vector))
+        )
+
+    def _sound(self, reference_id: str, vector: bytes, checksum: int) -> bytes:
+        if zlib.crc32(vector) != checksum:
+            raise schema.damaged(
+                self.path, f"the encoding of reference {reference_id} is not what was written"
+            )
+        return vector
+
+    def _matrix(self, vectors: list[bytes]) -> NDArray[np.float32]:
+        if not vectors:
+            return np.zeros((0, 0), np.float32)
+        if len({len(vector) for vector in vectors}) > 1:
+            raise schema.damaged(self.path, "encodings of one model have several lengths")
+        flat = np.frombuffer(b"".join(vectors), STORED).astype(np.float32, copy=False)
+        return flat.reshape(len(vectors), -1)
+
+    def _empty_log(self) -> None:
+        # What was removed still stands in the write-ahead log. Somebody who reads just now may keep it from
+        # being emptied; then whoever closes the gallery last does it.
+        with schema.explained(self.path):
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+
+
+def _as_stored(reference: NewReference) -> bytes:
+    encoding = np.asarray(reference.encoding, STORED)
+    if encoding.ndim != 1 or not encoding.size or not np.isfinite(encoding).all():
+        raise GalleryError(f"{reference.source_name}: an encoding must be one row of finite numbers")
+    return encoding.tobytes()

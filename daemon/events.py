@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from urllib.parse import quote
 
 from daemon.frame import CameraChange
+from gallery.matcher import RunnerUp
+from gallery.people import PersonName
 
 Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
 
@@ -38,28 +40,6 @@ DISTANCE_DECIMALS = 6
 
 
 @dataclass(frozen=True, slots=True)
-class PersonRef:
-    """Somebody of the gallery."""
-
-    id: str
-    """Stays when the person is renamed."""
-    name: str
-    """As enrolled, in any script."""
-
-
-@dataclass(frozen=True, slots=True)
-class RunnerUp:
-    """The nearest person other than the one named (or, if nobody is named, than the nearest)."""
-
-    id: str
-    """Stays when the person is renamed."""
-    name: str
-    """As enrolled, in any script."""
-    distance: float
-    """Euclidean, from the face to this person's nearest reference."""
-
-
-@dataclass(frozen=True, slots=True)
 class Sighting:
     """What the pipeline decided about one face of one frame."""
 
@@ -81,7 +61,7 @@ class Sighting:
     """Five (x, y) in pixels of the frame, as Faces.landmarks."""
     score: float
     """The detector's confidence, 0 to 1."""
-    person: PersonRef | None
+    person: PersonName | None
     """None: nobody in the gallery is near enough."""
     distance: float | None
     """Euclidean, to the nearest reference in the gallery; None: empty gallery, or a face not encoded."""
@@ -135,8 +115,8 @@ class Heartbeat:
 
     uptime_s: float
     """Since the daemon started."""
-    missed: int
-    """Publisher.missed: events since the start for which some subscriber's queue had no room."""
+    overruns: int
+    """Publisher.overruns: how often since the start a subscriber's queue became full, and it lost events."""
     cameras: Sequence[CameraPulse]
     """In the order of the configuration."""
 

@@ -25,9 +25,11 @@ CLOSE_LINGER_MS = 3_000
 """At an orderly end: how long events may still travel. A stopped subscriber costs all of it."""
 HEARTBEAT_MS = 5_000
 """ZMTP ping to each subscriber."""
-HEARTBEAT_TIMEOUT_MS = 30_000
-"""Silence after a ping until a subscriber counts as gone. Also how long one may stand still once its own
-queue is full: ZeroMQ then stops reading, pings too."""
+HEARTBEAT_TIMEOUT_MS = 300_000
+"""No answer to a ping for so long: the subscriber is gone, its queue is dropped. Long, because one that
+stands still with its own queue full does not read our pings, and would lose what waits for it here."""
+HEARTBEAT_TTL_MS = 15_000
+"""What we ask of the subscriber: silence for so long means that we are gone, and that it should reconnect."""
 HANDSHAKE_MS = 5_000
 """A peer that connects and does not speak ZMTP is cut off after this."""
 PEER_MESSAGE_BYTES = 4_096
@@ -41,8 +43,6 @@ KEEPALIVE_IDLE_S, KEEPALIVE_INTERVAL_S, KEEPALIVE_COUNT = 60, 15, 4
 SETTLE_MS = 100
 """The topics of a peer arrive one by one, just after its handshake: so long nothing new may have come."""
 STOP_POLL_MS = 100
-RECOVERED_S = 10.0
-"""Without a missed event, until subscribers are said to keep up again."""
 
 _FAILED = (
     zmq.Event.HANDSHAKE_FAILED_NO_DETAIL
@@ -60,9 +60,8 @@ class Publisher:
         endpoint = check_bind(bind, insecure)
         if endpoint.path is not None:
             claim(endpoint.path)
-        self.missed = 0
-        """Events for which at least one subscriber's queue had no room."""
-        self._missed_last_s: float | None = None
+        self.overruns = 0
+        """How often a subscriber's queue became full; it lost events then, ZeroMQ does not say how many."""
         self._peers = 0
         self._handshake_failed = False
         self._prefixes: set[bytes] = set()
@@ -94,16 +93,17 @@ class Publisher:
         self._listen()
         message = event.encode()
         try:
-            # XPUB_NODROP: one full queue refuses the event for everybody, so that we learn of it, …
+            # XPUB_NODROP: a queue that has become full refuses the event for everybody: so we learn of it, …
             self._socket.send_multipart(message, zmq.DONTWAIT)
         except zmq.Again:
-            # … and sending without it hands the event to all those that have room.
+            # … and without it the event goes to all the others, the full queue being passed over from now on.
             self._socket.set(zmq.XPUB_NODROP, 0)
             self._socket.send_multipart(message, zmq.DONTWAIT)
             self._socket.set(zmq.XPUB_NODROP, 1)
-            self._note_missed()
-        else:
-            self._note_recovery()
+            self.overruns += 1
+            logger.warning(
+                "a subscriber is too slow: its queue of %s events is full, it loses some", QUEUE_EVENTS
+            )
 
     def await_subscribers(self, count: int, stop: threading.Event, timeout_s: float | None = None) -> bool:
         """True once `count` peers have completed the handshake and at least one subscription has arrived.
@@ -171,19 +171,6 @@ class Publisher:
             # Only told when the last one who had it is gone.
             self._prefixes.discard(message[1:])
 
-    def _note_missed(self) -> None:
-        self.missed += 1
-        if self._missed_last_s is None:
-            logger.warning(
-                "a subscriber is too slow and loses events (%s missed since the start)", self.missed
-            )
-        self._missed_last_s = time.monotonic()
-
-    def _note_recovery(self) -> None:
-        if self._missed_last_s is not None and time.monotonic() - self._missed_last_s > RECOVERED_S:
-            logger.info("subscribers keep up again (%s events missed since the start)", self.missed)
-            self._missed_last_s = None
-
 
 def _readable(socket: zmq.Socket[bytes]) -> bool:
     return bool(int(socket.get(zmq.EVENTS)) & zmq.POLLIN)
@@ -202,8 +189,7 @@ def _configure(socket: zmq.Socket[bytes], ipv6: bool) -> None:
         (zmq.HANDSHAKE_IVL, HANDSHAKE_MS),
         (zmq.HEARTBEAT_IVL, HEARTBEAT_MS),
         (zmq.HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT_MS),
-        # The subscriber gives up a daemon that is silent for as long, and connects again.
-        (zmq.HEARTBEAT_TTL, HEARTBEAT_TIMEOUT_MS),
+        (zmq.HEARTBEAT_TTL, HEARTBEAT_TTL_MS),
         (zmq.TCP_KEEPALIVE, 1),
         (zmq.TCP_KEEPALIVE_IDLE, KEEPALIVE_IDLE_S),
         (zmq.TCP_KEEPALIVE_INTVL, KEEPALIVE_INTERVAL_S),

@@ -6,7 +6,7 @@ import os
 import sqlite3
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from gallery.errors import GalleryBusy, GalleryDamaged, GalleryError, GalleryMissing, GalleryRefused
@@ -65,28 +65,28 @@ def open_connection(path: Path, create: bool) -> sqlite3.Connection:
         _close_to_others(path)
     except OSError as error:
         raise GalleryRefused(f"{path}: cannot be opened: {error.strerror}") from error
-    with explained(path):
-        connection = _connect(path)
-        try:
-            _check(connection, path)
+    connection = _connect_checked(path)
+    try:
+        with explained(path):
             migrate(connection)
-        except BaseException:
-            connection.close()
-            raise
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
-def migrate(connection: sqlite3.Connection) -> None:
-    """Brings an older file to this version, whole or not at all."""
-    if _pragma(connection, "user_version") == len(MIGRATIONS):
+def migrate(connection: sqlite3.Connection, to_version: int | None = None) -> None:
+    """Brings an older file to a version (None: this visaged's), whole or not at all."""
+    wanted = len(MIGRATIONS) if to_version is None else to_version
+    if _pragma(connection, "user_version") == wanted:
         return
     with transaction(connection):
         # Asked again under the lock: another process may have been quicker.
         version = _pragma(connection, "user_version")
-        for statements in MIGRATIONS[version:]:
+        for statements in MIGRATIONS[version:wanted]:
             for statement in statements:
                 connection.execute(statement)
-        connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+        connection.execute(f"PRAGMA user_version = {wanted}")
 
 
 @contextmanager
@@ -104,29 +104,31 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """Turns what SQLite says of a file into one line for whoever owns it."""
+    """Turns what SQLite says of a file into one line for its owner; what is our own fault stays as it is."""
     try:
         yield
-    except sqlite3.IntegrityError:
-        raise  # Our own rules broken by our own code: a bug.
-    except sqlite3.DatabaseError as error:
-        name = getattr(error, "sqlite_errorname", "")
-        if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
-            raise damaged(path, str(error)) from error
-        if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-            raise GalleryBusy(
-                f"{path}: another program has it locked; try again when that is done"
-            ) from error
-        if name.startswith(
-            ("SQLITE_READONLY", "SQLITE_IOERR", "SQLITE_FULL", "SQLITE_CANTOPEN", "SQLITE_PERM")
-        ):
-            raise GalleryError(f"{path}: {error}; nothing was changed") from error
-        raise
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+        explanation = _explanation(path, error)
+        if explanation is None:
+            raise
+        raise explanation from error
 
 
 def damaged(path: Path, finding: str) -> GalleryDamaged:
     """The one line about a file that can't be trusted."""
     return GalleryDamaged(f"{path}: the gallery is damaged ({finding}): restore a backup, or move it away")
+
+
+def _explanation(path: Path, error: Exception) -> GalleryError | None:
+    # Without a code it is Python's own: text in the file, or in SQLite's complaint of it, is not UTF-8.
+    name = getattr(error, "sqlite_errorname", "SQLITE_CORRUPT")
+    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+        return damaged(path, str(error))
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return GalleryBusy(f"{path}: another program has it locked; try again when that is done")
+    if name.startswith(("SQLITE_READONLY", "SQLITE_IOERR", "SQLITE_FULL", "SQLITE_CANTOPEN", "SQLITE_PERM")):
+        return GalleryError(f"{path}: {error}; nothing was changed")
+    return None
 
 
 def _make(path: Path, create: bool) -> None:
@@ -184,10 +186,26 @@ def _close_to_others(path: Path) -> None:
 def _connect(path: Path) -> sqlite3.Connection:
     uri = f"{path.absolute().as_uri()}?mode=rw"
     connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=BUSY_TIMEOUT_S)
-    connection.execute("PRAGMA foreign_keys = ON")
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA secure_delete = ON")
+    try:
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA secure_delete = ON")
+    except BaseException:
+        connection.close()
+        raise
     return connection
+
+
+def _connect_checked(path: Path) -> sqlite3.Connection:
+    try:
+        with ExitStack() as opened:
+            connection = opened.enter_context(closing(_connect(path)))
+            _check(connection, path)
+            opened.pop_all()
+            return connection
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+        # Nothing but the file's content can have made the reading fail.
+        raise _explanation(path, error) or damaged(path, str(error)) from error
 
 
 def _check(connection: sqlite3.Connection, path: Path) -> None:
@@ -199,6 +217,16 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
     (finding,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
     if finding != "ok":
         raise damaged(path, " ".join(finding.split()))
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as model:
+        migrate(model, version)
+        if _columns(connection) != _columns(model):
+            raise damaged(path, f"its tables are not those of version {version}")
+
+
+def _columns(connection: sqlite3.Connection) -> list[tuple[object, ...]]:
+    query = """SELECT entry.name, own.* FROM sqlite_master AS entry, pragma_table_info(entry.name) AS own
+               ORDER BY entry.name, own.cid"""
+    return connection.execute(query).fetchall()
 
 
 def _pragma(connection: sqlite3.Connection, name: str) -> int:

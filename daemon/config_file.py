@@ -6,7 +6,7 @@ import difflib
 import json
 import os
 import tomllib
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -89,6 +89,32 @@ def parse(text: str, origin: str) -> Config:
         told = list(dict.fromkeys(_told(each) for each in error.errors(include_url=False)))
         more = f" (and {len(told) - 1} more)" if len(told) > 1 else ""
         raise ConfigError(f"{origin}: {told[0]}{more}") from None
+
+
+def override(config: Config, option: str, table: str, **settings: object) -> Config:
+    """The configuration with what a command-line option says; a refusal names the option."""
+    from pydantic import ValidationError
+
+    try:
+        return replace(config, **{table: replace(getattr(config, table), **settings)})
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        first["loc"] = (table, *first["loc"])
+        raise ConfigError(f"{option}: {_told(first).partition(': ')[2]}") from None
+
+
+def with_source(config: Config, source: str, name: str, *, realtime: bool) -> Config:
+    """The configuration with --source as its only camera; a refusal names the option."""
+    from pydantic import ValidationError
+
+    try:
+        camera = CameraConfig(name=name, source=source, realtime=realtime)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        option = "--camera" if first["loc"] == ("name",) else "--source"
+        first["loc"] = ("camera", *first["loc"])
+        raise ConfigError(f"{option}: {_told(first).partition(': ')[2]}") from None
+    return replace(config, camera=(camera,))
 
 
 def _text(path: Path) -> str:

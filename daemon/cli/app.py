@@ -1,0 +1,48 @@
+"""All commands under one name, and what becomes of their errors."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+import typer
+
+# Typer carries its own copy of click and names only some of its errors.
+from typer._click.exceptions import ClickException
+
+from daemon.cli import demo, doctor, identify, look, people, run, watch
+from daemon.errors import UsageError
+
+app = typer.Typer(
+    name="visaged",
+    help="Cameras in, trustworthy face-recognition events out over ZeroMQ. Start with: visaged demo",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for commands in (demo, run, people, identify, watch, look, doctor):
+    commands.add_to(app)
+
+
+def run_command_line(arguments: Sequence[str]) -> int:
+    """Runs one command and returns its exit code; an error that the user can mend is one line on stderr."""
+    try:
+        code = app(args=list(arguments), prog_name="visaged", standalone_mode=False)
+    except ClickException as error:
+        return _refused(error.format_message().replace("\n", " "))
+    except UsageError as error:
+        return _refused(str(error))
+    except (typer.Abort, KeyboardInterrupt):
+        return 130
+    except BrokenPipeError:
+        # The reader of our output went away (`visaged watch | head`): no second complaint at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return code if isinstance(code, int) else 0
+
+
+def _refused(line: str) -> int:
+    print(f"visaged: {line}", file=sys.stderr)  # noqa: T201
+    return 2

@@ -1,0 +1,80 @@
+"""What several commands share: their options, the configuration, tables and JSON."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from daemon.config import Config
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="PATH", help="The configuration's file.", show_default="./config.toml"),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout instead of a table.")]
+DeviceOption = Annotated[
+    str | None,
+    typer.Option("--device", help="auto, cpu, cuda or cuda:1.", show_default="[daemon] device"),
+]
+ThresholdOption = Annotated[
+    float | None,
+    typer.Option("--threshold", help="Largest distance that is a match.", show_default="[encoder] threshold"),
+]
+
+
+def configured(path: Path | None, *, device: str | None = None, threshold: float | None = None) -> Config:
+    """The configuration with what the command line says otherwise; logging is set up as it says."""
+    from daemon.config_file import load, override
+
+    config = load(path)
+    if device is not None:
+        config = override(config, "--device", "daemon", device=device)
+    if threshold is not None:
+        config = override(config, "--threshold", "encoder", threshold=threshold)
+    logging.basicConfig(
+        level=config.daemon.log_level.upper(),
+        stream=sys.stderr,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    return config
+
+
+def print_json(document: object) -> None:
+    """One JSON document on stdout, names readable in any script."""
+    typer.echo(json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False))
+
+
+def print_table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """A table on stdout; text is shown as it is, never taken for markup."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*headings, box=None, pad_edge=False, header_style="bold")
+    for row in rows:
+        table.add_row(*(Text(str(cell)) for cell in row))
+    console = Console()
+    # Into a pipe, rich would fold at 80 columns what another program wants whole.
+    console.print(table, soft_wrap=not console.is_terminal)
+
+
+@contextmanager
+def progress_bar(what: str, total: int) -> Iterator[tuple[Progress, Any]]:
+    """A bar on stderr, only on a terminal; advance it by one with progress.advance(task)."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        yield progress, progress.add_task(what, total=total)

@@ -1,0 +1,115 @@
+"""`visaged run`: the daemon in the foreground."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from daemon.cli.common import ConfigOption, DeviceOption, ThresholdOption, configured
+from daemon.errors import UsageError
+
+if TYPE_CHECKING:
+    from daemon.config import Config
+
+
+def run(
+    source: Annotated[
+        str | None,
+        typer.Option("--source", metavar="URI", help="Watch this instead of the configured cameras."),
+    ] = None,
+    camera: Annotated[
+        str, typer.Option("--camera", metavar="NAME", help="The name of --source in topics.")
+    ] = "camera",
+    await_subscribers: Annotated[
+        int, typer.Option("--await-subscribers", metavar="N", min=0, help="Start cameras when N have come.")
+    ] = 0,
+    realtime: Annotated[
+        bool, typer.Option("--realtime", help="Play a file at its own rate, like a live camera.")
+    ] = False,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Allow [events] bind on an address that others can reach.")
+    ] = False,
+    threshold: ThresholdOption = None,
+    device: DeviceOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Watches the cameras and publishes events until a signal, or until every file has ended.
+
+    --source is a webcam's index, /dev/video0, rtsp://…, http://…, a video file or a folder of images.
+
+    Example: visaged run --source clip.mp4 --camera door --await-subscribers 1
+    """
+    settings = configured(config, device=device, threshold=threshold)
+    stop = StopSignals()
+    settings = _with_source(settings, source, camera, realtime=realtime)
+    watch_cameras(settings, stop, await_subscribers, insecure=insecure)
+
+
+class StopSignals:
+    """The first SIGTERM or SIGINT stops the daemon; a second one while it stops changes nothing."""
+
+    def __init__(self) -> None:
+        self.stop = threading.Event()
+        self._loading = False
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._heed)
+
+    @contextmanager
+    def ending_at_once(self) -> Iterator[None]:
+        """While this lasts nothing is open that needs an orderly end, so a signal ends the process."""
+        self._loading = True
+        try:
+            yield
+        finally:
+            self._loading = False
+
+    def _heed(self, number: int, frame: FrameType | None) -> None:
+        first = not self.stop.is_set()
+        self.stop.set()
+        if self._loading and first:
+            raise typer.Exit(0)
+
+
+def watch_cameras(config: Config, signals: StopSignals, await_subscribers: int, *, insecure: bool) -> None:
+    """What can be refused is tried first; the slow loading comes before anything is opened."""
+    from daemon.endpoint import check_bind
+    from daemon.sources import parse
+    from gallery.store import Gallery
+
+    check_bind(config.events.bind, insecure)
+    check_bind(f"ipc://{config.control_path}")
+    for each in config.camera:
+        try:
+            parse(each.source)
+        except ValueError as error:
+            raise UsageError(f"camera {each.name}: {error}") from None
+    with Gallery.open(config.gallery_path) as gallery:
+        with signals.ending_at_once():
+            from daemon.engine import build_engine
+            from daemon.service import Service
+
+            engine, device = build_engine(config)
+        service = Service(config, engine, gallery, signals.stop)
+        service.run(device, await_subscribers, insecure=insecure)
+
+
+def _with_source(config: Config, source: str | None, name: str, *, realtime: bool) -> Config:
+    from daemon.config_file import with_source
+
+    if source is not None:
+        return with_source(config, source, name, realtime=realtime)
+    if realtime:
+        return replace(config, camera=tuple(replace(each, realtime=True) for each in config.camera))
+    return config
+
+
+def add_to(app: typer.Typer) -> None:
+    """Registers the command."""
+    app.command()(run)

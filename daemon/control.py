@@ -1,0 +1,161 @@
+"""The running daemon's control socket: whatever changes something comes in here and nowhere else."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+
+import zmq
+
+from daemon import control_messages as messages
+from daemon.control_messages import Json
+from daemon.endpoint import check_bind, claim
+from gallery.errors import GalleryError
+from gallery.matcher import match
+from gallery.store import Gallery
+
+logger = logging.getLogger(__name__)
+
+POLL_MS = 100
+"""How soon a stop is noticed."""
+
+
+class NotUnderstood(ValueError):  # noqa: N818
+    """A request that is none of ours; the text says what would be right."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a client has to know before it changes something."""
+
+    version: str
+    """Of visaged."""
+    gallery: str
+    """Path of the gallery's file."""
+    model: str
+    """The only model whose encodings are taken."""
+
+
+class ControlServer:
+    """Answers one request at a time in a thread of its own, with its own connection to the gallery."""
+
+    def __init__(self, path: Path, facts: Facts, snapshot: Callable[[str], bytes | None]) -> None:
+        """Binds at once. snapshot(camera) gives a JPEG of its newest frame; None: there is none."""
+        endpoint = check_bind(f"ipc://{path}")
+        claim(path)
+        self._path = path
+        self._facts = facts
+        self._snapshot = snapshot
+        self._stop = threading.Event()
+        self._context = zmq.Context()
+        self._socket = self._context.socket(zmq.REP)
+        self._socket.set(zmq.MAXMSGSIZE, messages.MOST_BYTES)
+        self._socket.set(zmq.LINGER, 0)
+        mask = os.umask(0o177)
+        try:
+            self._socket.bind(endpoint.uri)
+        finally:
+            os.umask(mask)
+        self._thread = threading.Thread(target=self._serve, name="control")
+
+    def __enter__(self) -> ControlServer:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._thread.join()
+        self._socket.close()
+        self._context.term()
+        self._path.unlink(missing_ok=True)
+
+    def _serve(self) -> None:
+        # SQLite's connections belong to the thread that opened them.
+        with Gallery.open(Path(self._facts.gallery)) as gallery:
+            desk = Desk(gallery, self._facts, self._snapshot)
+            while not self._stop.is_set():
+                if self._socket.poll(POLL_MS):
+                    self._socket.send(desk.answer(self._socket.recv()))
+
+
+class Desk:
+    """The operations, without the socket."""
+
+    def __init__(self, gallery: Gallery, facts: Facts, snapshot: Callable[[str], bytes | None]) -> None:
+        self._gallery = gallery
+        self._facts = facts
+        self._snapshot = snapshot
+        self._index = gallery.index(facts.model)
+        self._operations: dict[str, Callable[[Json], object]] = {
+            "hello": lambda request: asdict(facts),
+            "people": lambda request: [asdict(person) for person in gallery.people()],
+            "person": lambda request: asdict(gallery.person(request["name"])),
+            "references": self._references,
+            "owner": self._owner,
+            "add": self._add,
+            "forget": self._forget,
+            "rename": self._rename,
+            "match": self._match,
+            "snapshot": self._picture,
+        }
+
+    def answer(self, request: bytes) -> bytes:
+        """One JSON document: {"ok": what was asked for} or {"error": {kind, text, fields}}."""
+        try:
+            answer = {"ok": self._do(request)}
+        except GalleryError as error:
+            answer = {"error": messages.from_error(error)}
+        except (NotUnderstood, KeyError, TypeError, ValueError) as error:
+            # Whoever can open the socket may say anything; only the gallery's own state is our fault.
+            text = f"request not understood: {type(error).__name__}: {error}"
+            answer = {"error": {"kind": "GalleryError", "text": text, "fields": {}}}
+        return json.dumps(answer, ensure_ascii=False, allow_nan=False).encode()
+
+    def _do(self, request: bytes) -> object:
+        message = json.loads(request)
+        if not isinstance(message, dict) or message.get("op") not in self._operations:
+            raise NotUnderstood(f"op must be one of {', '.join(self._operations)}")
+        return self._operations[message["op"]](message)
+
+    def _owner(self, request: Json) -> object:
+        found = self._gallery.owner(str(request["source_digest"]))
+        return None if found is None else asdict(found)
+
+    def _references(self, request: Json) -> object:
+        return [
+            {**asdict(reference), "encoding": messages.from_array(reference.encoding)}
+            for reference in self._gallery.references(str(request["name"]))
+        ]
+
+    def _add(self, request: Json) -> object:
+        references = [messages.to_reference(each) for each in request["references"]]
+        person = self._gallery.add(str(request["name"]), references, time.time_ns())
+        logger.info("enrolled %s new references of person %s", len(references), person.id)
+        return asdict(person)
+
+    def _forget(self, request: Json) -> object:
+        person = self._gallery.forget(str(request["name"]))
+        logger.info("forgot person %s", person.id)
+        return asdict(person)
+
+    def _rename(self, request: Json) -> object:
+        return asdict(self._gallery.rename(str(request["old"]), str(request["new"])))
+
+    def _match(self, request: Json) -> object:
+        if self._gallery.changed():
+            self._index = self._gallery.index(self._facts.model)
+        found = match(self._index, messages.to_array(request["encodings"]), float(request["threshold"]))
+        return [asdict(each) for each in found]
+
+    def _picture(self, request: Json) -> object:
+        jpeg = self._snapshot(str(request["camera"]))
+        return None if jpeg is None else {"jpeg": messages.from_bytes(jpeg)}

@@ -1,0 +1,130 @@
+"""The other end of the control socket: a running daemon's gallery, used like a gallery of one's own."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import zmq
+from numpy.typing import NDArray
+
+from daemon import control_messages as messages
+from daemon.errors import UsageError
+from gallery.matcher import Match
+from gallery.people import NewReference, Person, PersonName, Reference
+
+ANSWER_TIMEOUT_S = 10
+"""The slowest answer is a commit of one person's references, or a match against a large gallery."""
+CONNECT_TIMEOUT_S = 2
+
+
+class RemoteGallery:
+    """The gallery of the daemon that listens at this socket."""
+
+    def __init__(self, path: Path) -> None:
+        self._context = zmq.Context()
+        self._socket = self._context.socket(zmq.REQ)
+        for option, value in (
+            (zmq.LINGER, 0),
+            (zmq.RCVTIMEO, ANSWER_TIMEOUT_S * 1000),
+            (zmq.SNDTIMEO, ANSWER_TIMEOUT_S * 1000),
+            (zmq.MAXMSGSIZE, messages.MOST_BYTES),
+        ):
+            self._socket.set(option, value)
+        self._socket.connect(f"ipc://{path}")
+        try:
+            hello = self._ask("hello")
+        except BaseException:
+            self.close()
+            raise
+        self.path = Path(hello["gallery"])
+        """Of the file that the daemon has open."""
+        self.model: str | None = hello["model"]
+        """The only model whose encodings it takes."""
+
+    def close(self) -> None:
+        """Lets go of the daemon."""
+        self._socket.close()
+        self._context.term()
+
+    def __enter__(self) -> RemoteGallery:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def people(self) -> list[Person]:
+        """As Gallery.people."""
+        return [messages.to_person(each) for each in self._ask("people")]
+
+    def person(self, name: str) -> Person:
+        """As Gallery.person."""
+        return messages.to_person(self._ask("person", name=name))
+
+    def references(self, name: str) -> list[Reference]:
+        """As Gallery.references."""
+        return [
+            Reference(**{**each, "encoding": messages.to_array(each["encoding"])})
+            for each in self._ask("references", name=name)
+        ]
+
+    def owner(self, source_digest: str) -> PersonName | None:
+        """As Gallery.owner."""
+        found = self._ask("owner", source_digest=source_digest)
+        return None if found is None else PersonName(**found)
+
+    def add(self, name: str, references: Sequence[NewReference], enrolled_unix_ns: int) -> Person:
+        """As Gallery.add; the daemon notes the time by its own clock."""
+        packed = [messages.from_reference(reference) for reference in references]
+        return messages.to_person(self._ask("add", name=name, references=packed))
+
+    def forget(self, name: str) -> Person:
+        """As Gallery.forget."""
+        return messages.to_person(self._ask("forget", name=name))
+
+    def rename(self, old: str, new: str) -> Person:
+        """As Gallery.rename."""
+        return messages.to_person(self._ask("rename", old=old, new=new))
+
+    def match(self, encodings: NDArray[np.float32], threshold: float) -> list[Match]:
+        """As gallery.matcher.match, on the daemon's gallery of this moment."""
+        found = self._ask("match", encodings=messages.from_array(encodings), threshold=threshold)
+        return [messages.to_match(each) for each in found]
+
+    def snapshot(self, camera: str) -> bytes | None:
+        """A JPEG of the newest frame the daemon has of this camera; None: it has none."""
+        found = self._ask("snapshot", camera=camera)
+        return None if found is None else messages.to_bytes(found["jpeg"])
+
+    def _ask(self, operation: str, **arguments: object) -> Any:
+        request = json.dumps({"op": operation, **arguments}, ensure_ascii=False)
+        try:
+            self._socket.send(request.encode())
+            answer = json.loads(self._socket.recv())
+        except zmq.Again:
+            raise UsageError(
+                f"the running daemon did not answer within {ANSWER_TIMEOUT_S} s; is it stopped?"
+            ) from None
+        if "error" in answer:
+            raise messages.to_error(answer["error"])
+        return answer["ok"]
+
+
+def is_running(path: Path) -> bool:
+    """Whether a daemon listens at this control socket; UsageError if we are not allowed to know."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(CONNECT_TIMEOUT_S)
+        try:
+            probe.connect(str(path))
+        except (FileNotFoundError, ConnectionRefusedError):
+            return False
+        except OSError as error:
+            raise UsageError(f"{path}: the daemon's control socket can't be used: {error.strerror}") from None
+    return True

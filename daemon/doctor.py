@@ -1,0 +1,198 @@
+"""Checks of this machine: what would keep visaged from working, and what to do about it."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Literal
+
+from daemon.errors import UsageError
+from gallery.errors import GalleryError, GalleryMissing
+
+if TYPE_CHECKING:
+    from daemon.config import Config
+
+PACKAGES = ("visaged", "torch", "facenet-pytorch", "dlib-bin", "opencv-python", "numpy", "pyzmq", "Pillow")
+SPEED_SIZE_PX = (720, 1280)
+"""Height and width of the picture that the speed is measured on."""
+SPEED_RUNS = 3
+"""The median of so many detections is told, after one to warm up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was checked."""
+
+    check: str
+    """What was checked."""
+    status: Literal["ok", "warning", "broken"]
+    """broken: visaged can't work like this."""
+    detail: str
+    """What was found."""
+    advice: str | None = None
+    """What to do about it; None where all is well."""
+
+
+def examine(config: Config) -> Iterator[Finding]:
+    """Everything, one after the other, each as soon as it is known."""
+    for check in (_versions, _device, _speed, _models, _gallery, _events, _control, _cameras, _fonts):
+        yield from check(config)
+
+
+def _versions(config: Config) -> Iterator[Finding]:
+    told = [f"Python {platform.python_version()}"]
+    for package in PACKAGES:
+        try:
+            told.append(f"{package} {version(package)}")
+        except PackageNotFoundError:
+            yield Finding("versions", "broken", f"{package} is not installed", "run: uv sync")
+    yield Finding("versions", "ok", ", ".join(told))
+
+
+def _device(config: Config) -> Iterator[Finding]:
+    from gallery.faces.device import DeviceUnavailable, describe, resolve
+
+    try:
+        used = resolve(config.daemon.device)
+    except DeviceUnavailable as error:
+        yield Finding("device", "broken", str(error), 'set [daemon] device = "auto"')
+        return
+    asked = config.daemon.device
+    yield Finding(
+        "device", "ok", f"{describe(used)} ({asked} was asked for)" if asked != used else describe(used)
+    )
+
+
+def _speed(config: Config) -> Iterator[Finding]:
+    from gallery.faces.device import DeviceUnavailable, describe, resolve
+
+    devices = ["cpu"]
+    try:
+        if (best := resolve("auto")) != "cpu":
+            devices.append(best)
+    except DeviceUnavailable:
+        pass
+    told = [f"{describe(device)}: {_detection_ms(config, device):.0f} ms" for device in devices]
+    yield Finding("speed", "ok", f"one 1280×720 frame without a face: {'; '.join(told)}")
+
+
+def _detection_ms(config: Config, device: str) -> float:
+    import statistics
+
+    import numpy as np
+
+    from gallery.faces.detector import MtcnnDetector
+
+    detector = MtcnnDetector(device, config.detector.min_face_px, config.detector.thresholds)
+    noise = np.random.default_rng(0).integers(0, 256, (*SPEED_SIZE_PX, 3), np.uint8)
+    times_s = []
+    for _ in range(SPEED_RUNS + 1):
+        started = time.perf_counter()
+        detector.detect([noise])
+        times_s.append(time.perf_counter() - started)
+    return statistics.median(times_s[1:]) * 1000
+
+
+def _models(config: Config) -> Iterator[Finding]:
+    from gallery.faces.models import DETECTOR, DLIB_FIVE_POINTS, DLIB_RESNET, ModelUnusable
+
+    for file in (*DETECTOR, DLIB_RESNET, DLIB_FIVE_POINTS):
+        try:
+            found = file.checked()
+        except ModelUnusable as error:
+            yield Finding(
+                "model", "broken", str(error), f"install {file.comes_with} anew: uv sync --reinstall"
+            )
+        else:
+            yield Finding("model", "ok", f"{found.name} sha256 {file.sha256[:16]}…")
+
+
+def _gallery(config: Config) -> Iterator[Finding]:
+    from gallery.store import Gallery
+
+    try:
+        with Gallery.open(config.gallery_path, create=False) as gallery:
+            people = gallery.people()
+            references = sum(person.references for person in people)
+            yield Finding(
+                "gallery", "ok", f"{config.gallery_path}: {len(people)} people, {references} references"
+            )
+    except GalleryMissing:
+        yield Finding(
+            "gallery",
+            "warning",
+            f"{config.gallery_path}: not there yet",
+            "begin with: visaged enroll NAME IMAGE",
+        )
+    except GalleryError as error:
+        yield Finding("gallery", "broken", str(error), "restore a backup, or move the file away")
+
+
+def _events(config: Config) -> Iterator[Finding]:
+    from daemon.control_client import is_running
+    from daemon.endpoint import check_bind
+    from daemon.publisher import Publisher
+
+    try:
+        check_bind(config.events.bind)
+        if is_running(config.control_path):
+            yield Finding("events", "ok", f"a daemon is running and has {config.events.bind}")
+            return
+        with Publisher(config.events.bind) as publisher:
+            yield Finding("events", "ok", f"{publisher.bound} is free")
+    except UsageError as error:
+        yield Finding("events", "broken", str(error), "set [events] bind to a free loopback port")
+
+
+def _control(config: Config) -> Iterator[Finding]:
+    from daemon.control_client import is_running
+    from daemon.endpoint import check_bind
+
+    try:
+        check_bind(f"ipc://{config.control_path}")
+        running = is_running(config.control_path)
+    except UsageError as error:
+        yield Finding("control", "broken", str(error), "set [daemon] state_dir to a shorter path of your own")
+    else:
+        yield Finding(
+            "control", "ok", f"{config.control_path}: {'a daemon answers' if running else 'no daemon runs'}"
+        )
+
+
+def _cameras(config: Config) -> Iterator[Finding]:
+    from daemon.devices import webcams
+    from daemon.sources import parse
+
+    found = webcams()
+    told = ", ".join(f"{webcam.path} {webcam.name}" for webcam in found) or "no webcam"
+    yield Finding("webcams", "ok", told)
+    for camera in config.camera:
+        try:
+            source = parse(camera.source)
+        except ValueError as error:
+            yield Finding("camera", "broken", f"{camera.name}: {error}", "correct [[camera]] source")
+            continue
+        if source.kind == "webcam" and not found:
+            yield Finding(
+                "camera",
+                "warning",
+                f"{camera.name}: webcam {camera.source} is not there",
+                "plug it in: visaged cameras",
+            )
+        else:
+            yield Finding("camera", "ok", f"{camera.name}: {source.kind}")
+
+
+def _fonts(config: Config) -> Iterator[Finding]:
+    from daemon.fonts import NoFont, font_for
+
+    for script, letters in (("Latin", "Ann"), ("Hangul", "김철수"), ("Han", "王芳")):
+        try:
+            font_for(letters, 16)
+        except NoFont as error:
+            yield Finding("font", "warning", f"{script}: {error}", "only pictures with names need it")
+        else:
+            yield Finding("font", "ok", f"{script} can be drawn")

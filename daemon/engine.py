@@ -1,0 +1,40 @@
+"""Builds the detector and the encoder that the configuration asks for."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from daemon.errors import UsageError
+
+if TYPE_CHECKING:
+    from daemon.config import Config
+    from gallery.faces.engine import FaceEngine
+
+logger = logging.getLogger(__name__)
+
+
+def build_engine(config: Config) -> tuple[FaceEngine, str]:
+    """Loads the nets onto the device, which takes seconds; also says in words which device that is.
+
+    Raises UsageError where the device is not usable or a model's file is missing or damaged.
+    """
+    from gallery.faces.threads import configure
+
+    # Before torch, OpenCV and numpy load: how their threads wait is read once.
+    configure(config.daemon.threads)
+    from gallery.faces.detector import MtcnnDetector
+    from gallery.faces.device import DeviceUnavailable, describe, resolve
+    from gallery.faces.encoder import DlibEncoder
+    from gallery.faces.engine import FaceEngine
+    from gallery.faces.models import ModelUnusable
+
+    try:
+        device = resolve(config.daemon.device)
+        detector = MtcnnDetector(device, config.detector.min_face_px, config.detector.thresholds)
+        encoder = DlibEncoder(device, config.encoder.alignment)
+    except (DeviceUnavailable, ModelUnusable) as error:
+        raise UsageError(str(error)) from None
+    described = describe(device)
+    logger.info("faces are found and encoded on %s", described)
+    return FaceEngine(detector, encoder), described

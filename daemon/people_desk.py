@@ -1,0 +1,58 @@
+"""The gallery that a command works on: the running daemon's if one runs, else the file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
+
+from daemon.errors import UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from daemon.config import Config
+    from gallery.matcher import Match
+    from gallery.people import NewReference, Person, PersonName, Reference
+
+
+class PeopleDesk(Protocol):
+    """What commands ask of a gallery, near or far."""
+
+    path: Path
+
+    @property
+    def model(self) -> str | None: ...
+    def people(self) -> list[Person]: ...
+    def person(self, name: str) -> Person: ...
+    def references(self, name: str) -> list[Reference]: ...
+    def owner(self, source_digest: str) -> PersonName | None: ...
+    def add(self, name: str, references: Sequence[NewReference], enrolled_unix_ns: int) -> Person: ...
+    def forget(self, name: str) -> Person: ...
+    def rename(self, old: str, new: str) -> Person: ...
+    def match(self, encodings: NDArray[np.float32], threshold: float) -> list[Match]: ...
+
+
+@contextmanager
+def open_desk(config: Config, *, create: bool = False) -> Iterator[PeopleDesk]:
+    """The gallery of the daemon that runs with this configuration, else its file.
+
+    Raises UsageError where the running daemon uses another gallery, so that nobody is enrolled in vain.
+    """
+    from daemon.control_client import RemoteGallery, is_running
+    from gallery.store import Gallery
+
+    if not is_running(config.control_path):
+        with Gallery.open(config.gallery_path, create=create) as gallery:
+            yield gallery
+        return
+    with RemoteGallery(config.control_path) as remote:
+        if remote.path.resolve() != config.gallery_path.resolve():
+            raise UsageError(
+                f"the running daemon uses the gallery {remote.path}, not {config.gallery_path}: "
+                "set [gallery] path to the same, or stop the daemon"
+            )
+        yield remote

@@ -1,0 +1,168 @@
+"""The daemon: a thin loop that joins cameras, pipeline and publisher. Only it sends."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from daemon import events
+from daemon.capture import Cameras
+from daemon.control import ControlServer, Facts
+from daemon.frame import CameraChange, Frame, StartTime
+from daemon.pipeline import Pipeline
+from daemon.publisher import Publisher
+from daemon.version import version
+
+if TYPE_CHECKING:
+    from daemon.config import Config
+    from gallery.faces.engine import FaceEngine
+    from gallery.store import Gallery
+
+logger = logging.getLogger(__name__)
+
+HEARTBEAT_S = 1.0
+GATHER_S = 0.2
+"""How soon a stop is noticed while no camera gives anything."""
+GALLERY_POLL_S = 0.5
+"""How often the gallery is asked whether it changed: somebody enrolled is known well within two seconds."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What the heartbeat tells of one camera."""
+
+    state: str = "starting"
+    """starting, or the last state that was published."""
+    processed: int = 0
+    """Frames that went through the pipeline."""
+    newest: Frame | None = None
+    """The frame processed last, for a snapshot."""
+
+
+@dataclass(slots=True)
+class Moment:
+    """When something that is done now and then was done last."""
+
+    every_s: float
+    last_s: float = field(default=-1e9)
+
+    def has_come(self) -> bool:
+        """Whether it is time again; counts as done from now."""
+        now_s = time.monotonic()
+        if now_s - self.last_s < self.every_s:
+            return False
+        self.last_s = now_s
+        return True
+
+
+class Service:
+    """One run of the daemon, from its sockets' opening to its last event."""
+
+    def __init__(self, config: Config, engine: FaceEngine, gallery: Gallery, stop: threading.Event) -> None:
+        """stop: set by a signal. Nothing is opened yet that others can see."""
+        self._config = config
+        self._gallery = gallery
+        self._stop = stop
+        self._pipeline = Pipeline(engine, gallery.index(engine.model), config.encoder.threshold)
+        self._tallies = {camera.name: Tally() for camera in config.camera}
+        self._started = StartTime(time.time_ns(), time.monotonic_ns())
+        self._heartbeat = Moment(HEARTBEAT_S)
+        self._gallery_poll = Moment(GALLERY_POLL_S)
+
+    def run(self, device: str, await_subscribers: int, *, insecure: bool) -> None:
+        """Until every camera has ended or the stop is set; raises BindRefused where a socket can't be had."""
+        model = self._pipeline.index.model
+        facts = Facts(version(), str(self._gallery.path), model)
+        with (
+            Publisher(self._config.events.bind, insecure=insecure) as publisher,
+            ControlServer(self._config.control_path, facts, self._snapshot),
+        ):
+            names = [camera.name for camera in self._config.camera]
+            started = events.Started(version(), device, model, self._pipeline.index.revision, names)
+            publisher.send(events.daemon(started))
+            with self._last_word(publisher):
+                if self._subscribers_came(publisher, await_subscribers):
+                    # Files play from now on: their frames count from here, not from the start of the waiting.
+                    self._started = StartTime(time.time_ns(), time.monotonic_ns())
+                    self._watch(publisher)
+
+    def _watch(self, publisher: Publisher) -> None:
+        with Cameras(self._config.camera, self._started) as cameras:
+            while not (self._stop.is_set() or cameras.ended):
+                happened = cameras.gather(GATHER_S)
+                self._follow_gallery()
+                for event in self._told(happened):
+                    publisher.send(event)
+                self._beat(publisher, cameras)
+
+    def _told(self, happened: Sequence[Frame | CameraChange]) -> Iterator[events.Event]:
+        """The events of what the cameras gave, each camera's in its order: its end after its last face."""
+        frames = [item for item in happened if isinstance(item, Frame)]
+        # One batch over all cameras.
+        sightings = self._pipeline.process(frames) if frames else []
+        for item in happened:
+            if isinstance(item, CameraChange):
+                self._tallies[item.camera].state = item.state
+                yield events.camera(item)
+                continue
+            tally = self._tallies[item.camera]
+            tally.processed += 1
+            tally.newest = item
+            if self._config.events.sightings:
+                yield from (
+                    events.sighting(sighting) for sighting in sightings if sighting.camera == item.camera
+                )
+
+    def _follow_gallery(self) -> None:
+        if self._gallery_poll.has_come() and self._gallery.changed():
+            self._pipeline.index = self._gallery.index(self._pipeline.index.model)
+            index = self._pipeline.index
+            logger.info(
+                "gallery revision %s: %s people, %s encodings", index.revision, len(index.people), len(index)
+            )
+
+    def _subscribers_came(self, publisher: Publisher, count: int) -> bool:
+        """Waits for them with a beating heart; False if the stop came first."""
+        while count and not publisher.await_subscribers(count, self._stop, timeout_s=HEARTBEAT_S):
+            if self._stop.is_set():
+                return False
+            self._beat(publisher, None)
+        return True
+
+    def _beat(self, publisher: Publisher, cameras: Cameras | None) -> None:
+        if not self._heartbeat.has_come():
+            return
+        counts = {} if cameras is None else cameras.counts
+        pulses = []
+        for name, tally in self._tallies.items():
+            count = counts.get(name)
+            read, replaced = (count.read, count.replaced) if count else (0, 0)
+            pulses.append(events.CameraPulse(name, tally.state, read, tally.processed, replaced))
+        uptime_s = (time.monotonic_ns() - self._started.monotonic_ns) / 1e9
+        publisher.send(events.daemon(events.Heartbeat(round(uptime_s, 3), publisher.overruns, pulses)))
+
+    @contextmanager
+    def _last_word(self, publisher: Publisher) -> Iterator[None]:
+        """Says why it ends, also where an error ends it."""
+        reason = "a bug ended it; the log says which"
+        try:
+            yield
+            reason = "a signal asked for it" if self._stop.is_set() else "every camera has ended"
+        finally:
+            publisher.send(events.daemon(events.Stopping(reason)))
+            logger.info("stopping: %s", reason)
+
+    def _snapshot(self, camera: str) -> bytes | None:
+        """Called from the control socket's thread; a frame is never written to again, so it may be shared."""
+        tally = self._tallies.get(camera)
+        if tally is None or tally.newest is None:
+            return None
+        import cv2
+
+        encoded, jpeg = cv2.imencode(".jpg", tally.newest.bgr)
+        return jpeg.tobytes() if encoded else None

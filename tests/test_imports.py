@@ -1,0 +1,83 @@
+"""The rules of the house: who imports whom, and where heavy libraries live."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import REPOSITORY
+
+STAGES = {"capture", "tracker", "pipeline", "publisher"}
+HEAVY_HOMES = {
+    "torch": {"gallery/faces"},
+    "dlib": {"gallery/faces"},
+    "facenet_pytorch": set[str](),
+    "face_recognition": set[str](),
+    "zmq": {
+        "daemon/publisher.py",
+        "daemon/client.py",
+        "daemon/control.py",
+        "daemon/control_client.py",
+    },
+    "sqlite3": {"gallery/store.py", "gallery/schema.py"},
+}
+"""A library, and the files or folders that may import it."""
+
+
+def modules() -> list[Path]:
+    return sorted([*REPOSITORY.glob("daemon/**/*.py"), *REPOSITORY.glob("gallery/**/*.py")])
+
+
+def imported(file: Path) -> Iterator[str]:
+    """Dotted names of everything that a file imports, wherever in it."""
+    tree = ast.parse(file.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}: relative import"
+            yield node.module or ""
+            yield from (f"{node.module}.{name.name}" for name in node.names)
+
+
+def ids(file: Path) -> str:
+    return str(file.relative_to(REPOSITORY))
+
+
+@pytest.mark.parametrize("file", modules(), ids=ids)
+def test_imports_point_inwards_and_heavy_libraries_stay_at_home(file: Path) -> None:
+    place = ids(file)
+    names = set(imported(file))
+    roots = {name.split(".")[0] for name in names}
+    if place.startswith("gallery/"):
+        assert "daemon" not in roots, "gallery never imports daemon"
+    if place.startswith("gallery/faces/"):
+        ours = {name for name in names if name.startswith("gallery.")}
+        assert all(name.startswith("gallery.faces") for name in ours), ours
+    if file.stem in STAGES and file.parent.name == "daemon":
+        others = {f"daemon.{stage}" for stage in STAGES - {file.stem}}
+        assert not others & names, "stages never import each other; only service joins them"
+    for library, homes in HEAVY_HOMES.items():
+        if library in roots:
+            assert any(place == home or place.startswith(f"{home}/") for home in homes), library
+
+
+def test_only_one_file_opens_cameras() -> None:
+    users = [ids(file) for file in modules() if "VideoCapture(" in file.read_text()]
+    assert len(users) == 1, users
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["daemon.cli.app", "daemon.config_file", "daemon.client", "gallery.faces.types", "gallery.errors"],
+)
+def test_light_modules_load_nothing_heavy(module: str) -> None:
+    heavy = ["torch", "cv2", "dlib", "facenet_pytorch", "face_recognition", "PIL", "scipy", "sqlite3"]
+    code = f"import sys, {module}; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -14,8 +14,11 @@ from pathlib import Path
 from daemon.capture_messages import NOTICE, Ended, Failed, Message, Opened, Setting, from_line, to_line
 from daemon.slot import SlotReader
 
-FFMPEG_OPTIONS = "rtsp_transport;tcp|fflags;nobuffer|flags;low_delay"
-"""For streams: nothing lost on the way, and nothing held back."""
+FFMPEG_OPTIONS = "rtsp_transport;tcp|flags;low_delay|fpsprobesize;0"
+"""For streams: nothing lost on the way, nothing held back, no seconds spent on guessing the rate.
+
+docs/decisions/0042: the first picture after 0.4 s instead of 4.1 s.
+"""
 FFMPEG_LOG_LEVEL = "16"
 """FFmpeg's errors: the last one before a failure is its reason."""
 STDERR_BYTES = 4096

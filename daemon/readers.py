@@ -229,7 +229,9 @@ def _describe(capture: cv2.VideoCapture) -> str:
     width, height = (int(capture.get(key)) for key in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
     fourcc = int(capture.get(cv2.CAP_PROP_FOURCC)).to_bytes(4, "little", signed=True)
     name = "".join(chr(byte) for byte in fourcc if 32 < byte < 127)
-    return f"{width}x{height} at {capture.get(cv2.CAP_PROP_FPS):.4g} fps, {name or 'unknown format'}"
+    fps = capture.get(cv2.CAP_PROP_FPS)
+    rate = f" at {fps:.4g} fps" if 0 < fps <= 1000 else ""  # Streams say 90,000 while they don't know.
+    return f"{width}x{height}{rate}, {name or 'unknown format'}"
 
 
 def _checked(picture: NDArray[np.generic]) -> BgrPicture | None:

@@ -1,8 +1,10 @@
-"""One picture in shared memory: a capture process writes the newest, the daemon reads it, neither waits.
+"""The newest picture in shared memory: a capture process writes it, the daemon reads it, neither waits.
 
-A sequence lock: the sequence is odd while a picture is being written and rises by two a picture. A reader
-copies, and throws its copy away if the sequence was odd or has changed meanwhile. The memory has no name
-anywhere, so a process that is killed leaves nothing behind.
+A sequence lock over two halves. Each picture has a number; the writer writes number n into half n % 2, whose
+own number it takes away before and sets after, and then announces n as the newest. A reader copies the half
+of the newest and throws the copy away if the half's number was not n all the while. So a reader has the time
+of one whole picture to copy, and when the writer is killed in the middle, the picture before is still there.
+The memory has no name anywhere: a process that is killed leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -17,14 +19,16 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-HEADER_BYTES = 128
-"""Room for 16 numbers; the pixels begin behind it, on a cache line of their own."""
+HEADER_BYTES = 192
+"""Three groups of eight native int64, each of which one instruction loads or stores; the pixels come after."""
 READ_ATTEMPTS = 3
 """How often a reader copies again when the writer overtook it; the next notice brings it back anyway."""
 
-# The header's cells, each a native int64, which one instruction stores and loads.
-_SEQUENCE, _BEAT, _INDEX, _UNIX, _MONOTONIC, _GRABBED, _HEIGHT, _WIDTH = range(8)
-_CELLS = HEADER_BYTES // 8
+# The first group: the number of the newest picture, and when the camera last gave anything.
+_NEWEST, _BEAT = 0, 1
+# The second and third group describe a half each.
+_NUMBER, _INDEX, _UNIX, _MONOTONIC, _GRABBED, _HEIGHT, _WIDTH, _OFFSET = range(8)
+_GROUP = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,43 +89,54 @@ class _Slot:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _pixels(self, length: int) -> NDArray[np.uint8]:
+    def _pixels(self, offset: int, length: int) -> NDArray[np.uint8]:
         """uint8[length], a view; must be gone before the memory is unmapped."""
-        return np.frombuffer(self._memory, np.uint8, length, HEADER_BYTES)
+        return np.frombuffer(self._memory, np.uint8, length, offset)
 
 
 class SlotWriter(_Slot):
     """The capture process's end. There is one writer a slot."""
 
+    def __init__(self, descriptor: int) -> None:
+        super().__init__(descriptor)
+        self._room = [0, 0]
+        self._offsets = [0, 0]
+
     def write(self, stamp: Stamp, bgr: NDArray[np.uint8]) -> None:
-        """Replaces the picture; bgr is uint8[height, width, 3] of any size."""
-        height, width, _ = bgr.shape
-        self._make_room(HEADER_BYTES + bgr.size)
+        """Puts a new picture above the last; bgr is uint8[height, width, 3] of any size."""
+        number = self._cells[_NEWEST] + 1
+        offset = self._make_room(number % 2, bgr.size)
+        half = _half(number)
         cells = self._cells
-        sequence = cells[_SEQUENCE] | 1
-        cells[_SEQUENCE] = sequence
+        cells[half + _NUMBER] = 0
         _fence()
-        cells[_INDEX] = stamp.index
-        cells[_UNIX] = stamp.captured_unix_ns
-        cells[_MONOTONIC] = stamp.captured_monotonic_ns
-        cells[_GRABBED] = stamp.grabbed_monotonic_ns
-        cells[_HEIGHT] = height
-        cells[_WIDTH] = width
-        self._pixels(bgr.size).reshape(bgr.shape)[:] = bgr
+        cells[half + _INDEX] = stamp.index
+        cells[half + _UNIX] = stamp.captured_unix_ns
+        cells[half + _MONOTONIC] = stamp.captured_monotonic_ns
+        cells[half + _GRABBED] = stamp.grabbed_monotonic_ns
+        cells[half + _HEIGHT], cells[half + _WIDTH], _ = bgr.shape
+        cells[half + _OFFSET] = offset
+        self._pixels(offset, bgr.size).reshape(bgr.shape)[:] = bgr
         _fence()
-        cells[_SEQUENCE] = sequence + 1
+        cells[half + _NUMBER] = number
+        _fence()
+        cells[_NEWEST] = number
 
     def beat(self, monotonic_ns: int) -> None:
         """Says that the camera gave something at this moment, whether it was written or not."""
         self._cells[_BEAT] = monotonic_ns
 
-    def _make_room(self, size: int) -> None:
-        if size <= self._size:
-            return
-        # Only ever larger: a reader that still maps the smaller memory stays valid.
-        os.ftruncate(self._descriptor, size)
-        self._unmap()
-        self._map()
+    def _make_room(self, which: int, size: int) -> int:
+        """Where the pixels of this half begin. A larger picture gets new room at the end of the memory."""
+        if size > self._room[which]:
+            # Never smaller and never moved: what a reader has mapped stays valid. Powers of two, so that
+            # the room left behind is never more than the room in use.
+            self._room[which] = 1 << (size - 1).bit_length()
+            self._offsets[which] = self._size
+            os.ftruncate(self._descriptor, self._size + self._room[which])
+            self._unmap()
+            self._map()
+        return self._offsets[which]
 
 
 class SlotReader(_Slot):
@@ -139,29 +154,37 @@ class SlotReader(_Slot):
     def read(self) -> Picture | None:
         """The newest picture, whole, or None if there is none that was not read before."""
         for _ in range(READ_ATTEMPTS):
-            sequence = self._cells[_SEQUENCE]
-            if sequence == self._taken or sequence % 2:
+            number = self._cells[_NEWEST]
+            if number == self._taken:
                 return None
-            _fence()
-            header = self._cells[:_CELLS].tolist()
-            bgr = self._copy(header[_HEIGHT], header[_WIDTH])
-            _fence()
-            if bgr is None or self._cells[_SEQUENCE] != sequence:
-                continue
-            self._taken = sequence
-            stamp = Stamp(header[_INDEX], header[_UNIX], header[_MONOTONIC], header[_GRABBED])
-            return Picture(stamp, sequence // 2, bgr)
+            picture = self._copy(number)
+            if picture is not None:
+                self._taken = number
+                return picture
         return None
 
-    def _copy(self, height: int, width: int) -> NDArray[np.uint8] | None:
-        """The pixels as they are now, torn or not; None if height and width are of two pictures."""
-        length = height * width * 3
-        if HEADER_BYTES + length > self._size:
+    def _copy(self, number: int) -> Picture | None:
+        """The picture of this number, unless the writer has begun to write over it."""
+        half = _half(number)
+        _fence()
+        header = self._cells[half : half + _GROUP].tolist()
+        end = header[_OFFSET] + header[_HEIGHT] * header[_WIDTH] * 3
+        if end > self._size:
             self._unmap()
             self._map()
-        if length <= 0 or HEADER_BYTES + length > self._size:
+        if header[_NUMBER] != number or end > self._size:
             return None
-        return self._pixels(length).reshape(height, width, 3).copy()
+        bgr = self._pixels(header[_OFFSET], end - header[_OFFSET]).copy()
+        _fence()
+        if self._cells[half + _NUMBER] != number:
+            return None
+        stamp = Stamp(header[_INDEX], header[_UNIX], header[_MONOTONIC], header[_GRABBED])
+        return Picture(stamp, number, bgr.reshape(header[_HEIGHT], header[_WIDTH], 3))
+
+
+def _half(number: int) -> int:
+    """The first cell of the half that this picture goes into."""
+    return _GROUP * (1 + number % 2)
 
 
 _fence_lock = threading.Lock()

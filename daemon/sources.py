@@ -17,7 +17,7 @@ STREAM_SCHEMES = ("rtsp", "rtsps", "http", "https")
 WEBCAM_FOLDERS = ("/dev/video", "/dev/v4l/")
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"<>]+")
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")
 _SECRET_PARAMETER = re.compile(
     r"([?&;][^=&;#]*(?:pass|pwd|token|secret|auth|key)[^=&;#]*=)[^&;#]*", re.IGNORECASE
 )
@@ -65,6 +65,8 @@ def _parse_url(scheme: str, url: str) -> Source:
         return Source("path", str(Path(url[len("file://") :]).absolute()))
     if scheme not in STREAM_SCHEMES:
         raise ValueError(f"source must be {KNOWN_FORMS}, not {redacted(url)}")
+    if re.search(r"\s", url):  # Not shown: what is no URL can't be redacted.
+        raise ValueError(f"source must have %20 for a space in a {scheme}:// URL")
     try:
         parts = urlsplit(url)
         there = bool(parts.hostname) and parts.port != 0
@@ -81,8 +83,8 @@ def _without_secrets(url: str) -> str:
     scheme, _, rest = url.partition("://")
     authority_end = min((at for at in map(rest.find, "/?#") if at >= 0), default=len(rest))
     at = rest.rfind("@", 0, authority_end)
-    if at < 0 and not re.fullmatch(r"[^:]*(:[0-9]*)?", rest[:authority_end]):
-        # A password with a slash in it that was not escaped: no valid URL, and a secret all the same.
+    if at < 0 and ":" in rest[:authority_end]:
+        # Perhaps a password with a slash in it that was not escaped: no valid URL, and a secret all the same.
         at = rest.rfind("@")
     if at >= 0:
         user, colon, _ = rest[:at].partition(":")

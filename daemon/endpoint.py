@@ -7,18 +7,19 @@ import ipaddress
 import re
 import socket
 import stat
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from daemon.errors import UsageError
 
-IPC_PATH_BYTES = 107
-"""sockaddr_un.sun_path less its closing zero; macOS has 103."""
+IPC_PATH_BYTES = 103 if sys.platform == "darwin" else 107
+"""sockaddr_un.sun_path less its closing zero."""
 PROBE_TIMEOUT_S = 0.5
-PORT = re.compile(r"\*|\d{1,5}")
+PORT = re.compile(r"\*|[0-9]{1,5}")
 
 
-class BindRefused(UsageError):  # noqa: N818
+class BindRefused(UsageError):
     """The daemon does not bind there, or can't."""
 
 

@@ -1,0 +1,210 @@
+"""What the daemon says is JSON that anybody can read, whatever is in it."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from daemon import events
+from daemon.events import TOPICS, Heartbeat, Sighting, Stamp, Stopping
+from daemon.frame import CameraChange
+from gallery.matcher import RunnerUp
+from gallery.people import PersonName
+from tests.daemon.event_samples import NAMED, NOBODY_ENROLLED, STAMP, every_event
+
+pixels = st.floats(0, 16384, width=32)
+distances = st.floats(0, 2)
+texts = st.text(st.characters(exclude_categories=["Cs"]))
+sightings = st.builds(
+    Sighting,
+    camera=st.from_regex(r"[a-z0-9_-]+", fullmatch=True),
+    frame_index=st.integers(0, 2**53),
+    frame_width=st.integers(1, 16384),
+    frame_height=st.integers(1, 16384),
+    captured_unix_ns=st.integers(0, 4_102_444_800 * 10**9),
+    grabbed_monotonic_ns=st.integers(0, 2**62),
+    box=st.tuples(pixels, pixels, pixels, pixels),
+    landmarks=st.tuples(*[st.tuples(pixels, pixels)] * 5),
+    score=st.floats(0, 1),
+    person=st.none() | st.builds(PersonName, texts, texts),
+    distance=st.none() | distances,
+    threshold=distances,
+    runner_up=st.none() | st.builds(RunnerUp, texts, texts, distances),
+    reasons=st.lists(texts).map(tuple),
+    model=texts,
+    gallery_revision=st.integers(0, 2**53),
+)
+
+
+def test_a_sighting_says_what_the_pipeline_decided() -> None:
+    topic, text = events.sighting(NAMED, STAMP).encode()
+    assert topic == b"face/door/sighting/"
+    assert json.loads(text) == {
+        "specversion": "1.0",
+        "id": "0b0f8a52-6a1c-4c5e-9a52-3f1f5f0c7a11",
+        "source": "visaged/porch",
+        "type": "visaged.face.sighting",
+        "subject": "door",
+        "time": "2026-03-01T08:30:00.187210Z",
+        "data": {
+            "camera": "door",
+            "frame": {"index": 4711, "width": 1280, "height": 720},
+            "captured": "2026-03-01T08:30:00.123456Z",
+            "decided": "2026-03-01T08:30:00.187210Z",
+            "latency_ms": 63.754,
+            "box": [512.31, 188.02, 640.77, 352.4],
+            "landmarks": [
+                [545.1, 250.33],
+                [604.92, 249.7],
+                [575.0, 286.41],
+                [550.26, 316.8],
+                [601.11, 315.95],
+            ],
+            "score": 0.9997,
+            "person": {"id": "6f2c2a1e-5e0d-4f0e-8f8e-0d7b6a0b8f3c", "name": "김연아"},
+            "distance": 0.412877,
+            "threshold": 0.6,
+            "runner_up": {
+                "id": "a7d0c9f4-1b7a-4a55-9a0b-2b8c1c0de001",
+                "name": "Ann Lee",
+                "distance": 0.733102,
+            },
+            "reasons": [],
+            "liveness": "not_checked",
+            "model": "dlib-mtcnn-1a2b3c4d5e6f7a8b",
+            "gallery_revision": 12,
+        },
+    }
+
+
+def test_json_is_compact_and_keeps_scripts_readable() -> None:
+    _, text = events.sighting(NAMED).encode()
+    assert '"name":"김연아"'.encode() in text
+    assert b", " not in text
+    assert b'": ' not in text
+
+
+def test_nobody_and_nothing_are_null() -> None:
+    data = json.loads(events.sighting(NOBODY_ENROLLED).encode()[1])["data"]
+    assert (data["person"], data["distance"], data["runner_up"]) == (None, None, None)
+    assert data["reasons"] == ["dark", "profile"]
+
+
+def test_when_it_was_decided_may_be_before_it_was_made() -> None:
+    event = events.sighting(NAMED, STAMP, decided_unix_ns=STAMP.unix_ns - 10_000_000)
+    assert event.data["decided"] == "2026-03-01T08:30:00.177210Z"
+    assert event.time == "2026-03-01T08:30:00.187210Z"
+
+
+@given(sightings)
+def test_every_sighting_survives_the_wire(face: Sighting) -> None:
+    event = events.sighting(face)
+    topic, text = event.encode()
+    assert topic.decode() == f"face/{face.camera}/sighting/"
+    received = json.loads(text)
+    assert received["data"] == event.data
+    data = received["data"]
+    assert (None if data["person"] is None else PersonName(**data["person"])) == face.person
+    assert data["box"] == pytest.approx(face.box, abs=0.005001)
+    assert data["distance"] == (None if face.distance is None else pytest.approx(face.distance, abs=5e-7))
+    assert data["reasons"] == list(face.reasons)
+
+
+def test_numbers_of_numpy_become_plain_ones() -> None:
+    leaked: dict[str, Any] = {
+        "frame_index": np.int64(7),
+        "box": np.array([1.005, 2, 3, 4], np.float32),
+        "landmarks": np.zeros((5, 2), np.float32),
+        "score": np.float32(0.5),
+        "distance": np.float32(0.25),
+        "threshold": np.float64(0.6),
+        "gallery_revision": np.int32(3),
+    }
+    face = replace(NAMED, **leaked)
+    data = events.sighting(face).data
+    assert json.loads(json.dumps(data)) == data
+    assert {type(number) for number in (data["score"], data["distance"], data["threshold"])} == {float}
+    assert type(data["gallery_revision"]) is int
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_a_number_that_is_none_is_an_error_and_never_on_the_wire(number: float) -> None:
+    event = events.sighting(replace(NAMED, distance=number))
+    with pytest.raises(ValueError, match="JSON"):
+        event.encode()
+
+
+def test_an_object_that_has_no_place_in_an_event_is_refused() -> None:
+    with pytest.raises(TypeError, match="no place in an event"):
+        events.daemon(Heartbeat(np.float32(1), 0, []))  # type: ignore[arg-type]
+
+
+def test_bytes_that_are_no_text_do_not_end_the_daemon() -> None:
+    # What a path in another encoding becomes when Python reads it from the command line.
+    reason = b"/videos/caf\xe9.mp4".decode(errors="surrogateescape")
+    _, text = events.camera(CameraChange("door", "offline", reason)).encode()
+    assert json.loads(text)["data"]["reason"] == "/videos/caf?.mp4"
+
+
+@pytest.mark.parametrize("name", ["", "Door", "front door", "door/1", "tür", "a\n"])
+def test_a_camera_whose_name_would_spoil_the_topic_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="a-z"):
+        events.camera(CameraChange(name, "online", None))
+
+
+def test_a_kind_that_is_not_in_the_table_is_refused() -> None:
+    with pytest.raises(ValueError, match="table of topics"):
+        events.camera(CameraChange("door", "bored", None))  # type: ignore[arg-type]
+
+
+def test_events_about_the_daemon_have_no_subject() -> None:
+    # CloudEvents: a subject that is there must not be empty.
+    assert "subject" not in json.loads(events.daemon(Stopping("SIGTERM")).encode()[1])
+
+
+def test_every_topic_of_the_table_can_be_said_and_ends_with_a_slash() -> None:
+    said = {event.topic.replace("/door/", "/<camera>/") for event in every_event()}
+    assert said == set(TOPICS)
+    assert all(topic.endswith("/") for topic in said)
+
+
+def test_the_type_repeats_the_topic() -> None:
+    for event in every_event():
+        parts = event.topic.split("/")
+        assert event.type == f"visaged.{parts[0]}.{parts[-2]}"
+
+
+def test_no_two_events_have_one_id() -> None:
+    assert len({events.daemon(Stopping("again")).id for _ in range(1000)}) == 1000
+
+
+def test_the_source_is_a_uri_reference() -> None:
+    assert re.fullmatch(r"visaged/[A-Za-z0-9._~%-]+", events.SOURCE)
+
+
+def test_a_stamp_is_of_this_moment() -> None:
+    before = datetime.now(UTC)
+    made = datetime.fromisoformat(events.daemon(Stopping("now"), Stamp.now()).time)
+    assert abs((made - before).total_seconds()) < 10
+
+
+@pytest.mark.parametrize(
+    ("unix_ns", "text"),
+    [
+        (0, "1970-01-01T00:00:00.000000Z"),
+        (999, "1970-01-01T00:00:00.000000Z"),
+        (1_772_353_800_123_456_789, "2026-03-01T08:30:00.123456Z"),
+        (1_772_353_799_999_999_999, "2026-03-01T08:29:59.999999Z"),
+        (-1, "1969-12-31T23:59:59.999999Z"),
+    ],
+)
+def test_times_are_utc_to_the_microsecond_never_rounded_up(unix_ns: int, text: str) -> None:
+    assert events.rfc3339(unix_ns) == text

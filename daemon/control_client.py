@@ -18,7 +18,7 @@ from daemon.errors import UsageError
 from gallery.matcher import Match
 from gallery.people import NewReference, Person, PersonName, Reference
 
-ANSWER_TIMEOUT_S = 10
+ANSWER_TIMEOUT_S = 10.0
 """The slowest answer is a commit of one person's references, or a match against a large gallery."""
 CONNECT_TIMEOUT_S = 2
 
@@ -31,8 +31,8 @@ class RemoteGallery:
         self._socket = self._context.socket(zmq.REQ)
         for option, value in (
             (zmq.LINGER, 0),
-            (zmq.RCVTIMEO, ANSWER_TIMEOUT_S * 1000),
-            (zmq.SNDTIMEO, ANSWER_TIMEOUT_S * 1000),
+            (zmq.RCVTIMEO, round(ANSWER_TIMEOUT_S * 1000)),
+            (zmq.SNDTIMEO, round(ANSWER_TIMEOUT_S * 1000)),
             (zmq.MAXMSGSIZE, messages.MOST_BYTES),
         ):
             self._socket.set(option, value)

@@ -1,0 +1,158 @@
+"""The control socket: a running daemon's gallery used from another process, over a real socket."""
+
+from __future__ import annotations
+
+import json
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import zmq
+
+from daemon.control import ControlServer, Facts
+from daemon.control_client import RemoteGallery, is_running
+from daemon.endpoint import BindRefused
+from daemon.errors import UsageError
+from gallery.errors import DuplicateImage, ModelMismatch, PersonExists, PersonUnknown
+from gallery.people import NewReference
+from gallery.store import Gallery
+
+MODEL = "test-model"
+JPEG = b"\xff\xd8 a picture"
+
+
+def reference(*numbers: float, digest: str = "a" * 64, model: str = MODEL) -> NewReference:
+    return NewReference(np.array(numbers, np.float32), model, digest, "ann.jpg", 0.9)
+
+
+@pytest.fixture
+def control(tmp_path: Path) -> Iterator[Path]:
+    """The control socket of a server that has an empty gallery."""
+    path, database = tmp_path / "state" / "control.sock", tmp_path / "state" / "gallery.db"
+    Gallery.open(database).close()
+    facts = Facts("1.0", str(database), MODEL)
+    with ControlServer(path, facts, lambda camera: JPEG if camera == "door" else None):
+        yield path
+
+
+def test_who_is_enrolled_over_the_socket_is_in_the_gallerys_file(control: Path, tmp_path: Path) -> None:
+    with RemoteGallery(control) as remote:
+        ann = remote.add("앤", [reference(0.25, 0.5)], enrolled_unix_ns=0)
+        assert remote.people() == [ann]
+        assert remote.owner("a" * 64) is not None
+    with Gallery.open(tmp_path / "state" / "gallery.db") as gallery:
+        assert [person.name for person in gallery.people()] == ["앤"]
+        np.testing.assert_array_equal(gallery.references("앤")[0].encoding, [0.25, 0.5])
+
+
+def test_references_come_back_as_they_went_in(control: Path) -> None:
+    with RemoteGallery(control) as remote:
+        remote.add("ann", [reference(0.1, -0.2)], enrolled_unix_ns=0)
+        (kept,) = remote.references("ann")
+    np.testing.assert_array_equal(kept.encoding, np.array([0.1, -0.2], np.float32))
+    assert (kept.source_name, kept.quality, kept.model) == ("ann.jpg", 0.9, MODEL)
+
+
+def test_a_match_is_made_against_the_gallery_of_this_moment(control: Path) -> None:
+    face = np.array([[0.3, 0.4]], np.float32)
+    with RemoteGallery(control) as remote:
+        assert remote.match(face, 0.5)[0].distance is None
+        remote.add("ann", [reference(0.0, 0.0)], enrolled_unix_ns=0)
+        (found,) = remote.match(face, 0.5)
+        assert found.person is not None
+        assert (found.person.name, found.distance) == ("ann", 0.5)
+        assert remote.match(face, 0.49)[0].person is None
+        assert remote.match(np.zeros((0, 2), np.float32), 0.5) == []
+
+
+def test_people_are_renamed_and_forgotten_over_the_socket(control: Path) -> None:
+    with RemoteGallery(control) as remote:
+        ann = remote.add("ann", [reference(1.0)], enrolled_unix_ns=0)
+        assert remote.rename("ann", "anne").id == ann.id
+        assert remote.forget("anne").id == ann.id
+        assert remote.people() == []
+
+
+def test_a_refusal_is_raised_on_this_side_as_what_it_was_on_the_other(control: Path) -> None:
+    with RemoteGallery(control) as remote:
+        remote.add("ann", [reference(1.0)], enrolled_unix_ns=0)
+        with pytest.raises(DuplicateImage) as duplicate:
+            remote.add("bob", [reference(2.0)], enrolled_unix_ns=0)
+        assert duplicate.value.owner == "ann"
+        with pytest.raises(ModelMismatch, match="another-model"):
+            remote.add("bob", [reference(2.0, digest="b" * 64, model="another-model")], enrolled_unix_ns=0)
+        with pytest.raises(PersonUnknown, match="nobody of that name"):
+            remote.forget("bob")
+        remote.add("bob", [reference(2.0, digest="b" * 64)], enrolled_unix_ns=0)
+        with pytest.raises(PersonExists):
+            remote.rename("bob", "ann")
+
+
+def test_a_snapshot_comes_through_and_an_unknown_camera_has_none(control: Path) -> None:
+    with RemoteGallery(control) as remote:
+        assert remote.snapshot("door") == JPEG
+        assert remote.snapshot("garden") is None
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"",
+        b"\xff\xfe",
+        b"[]",
+        b"{}",
+        b'{"op": "format_disk"}',
+        b'{"op": "forget"}',
+        b'{"op": "add", "name": "x", "references": [{}]}',
+        b'{"op": "match", "encodings": {"shape": [1, 99], "f4": "AAAA"}, "threshold": 1}',
+        b'{"op": "match", "encodings": {"shape": [1], "f4": "!"}, "threshold": 1}',
+    ],
+)
+def test_what_is_not_understood_gets_an_answer_and_harms_nothing(control: Path, request_: bytes) -> None:
+    with zmq.Context() as context, context.socket(zmq.REQ) as socket:
+        socket.set(zmq.LINGER, 0)
+        socket.connect(f"ipc://{control}")
+        socket.send(request_)
+        assert socket.poll(5000)
+        assert "error" in json.loads(socket.recv())
+    with RemoteGallery(control) as remote:
+        assert remote.people() == []
+
+
+def test_only_the_owner_may_open_the_socket(control: Path) -> None:
+    assert stat.S_IMODE(control.stat().st_mode) == 0o600
+    assert stat.S_IMODE(control.parent.stat().st_mode) == 0o700
+
+
+def test_a_second_daemon_is_refused_and_the_first_keeps_its_socket(control: Path, tmp_path: Path) -> None:
+    with pytest.raises(BindRefused, match="taken"):
+        ControlServer(control, Facts("1.0", str(tmp_path / "other.db"), MODEL), lambda camera: None)
+    with RemoteGallery(control) as remote:
+        assert remote.people() == []
+
+
+def test_whether_a_daemon_runs_is_told_apart_from_a_socket_left_behind(control: Path, tmp_path: Path) -> None:
+    assert is_running(control)
+    assert not is_running(tmp_path / "nowhere.sock")
+    left = tmp_path / "left.sock"
+    with zmq.Context() as context:
+        socket = context.socket(zmq.REP)
+        socket.bind(f"ipc://{left}")
+        socket.close(0)
+    if not left.exists():
+        import socket as plain
+
+        with plain.socket(plain.AF_UNIX) as dead:
+            dead.bind(str(left))
+    assert not is_running(left)
+
+
+def test_a_daemon_that_hangs_is_told_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("daemon.control_client.ANSWER_TIMEOUT_S", 0.2)
+    path = tmp_path / "hung.sock"
+    with zmq.Context() as context, context.socket(zmq.REP) as silent:
+        silent.bind(f"ipc://{path}")
+        with pytest.raises(UsageError, match="did not answer"):
+            RemoteGallery(path)

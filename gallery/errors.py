@@ -1,6 +1,8 @@
-"""Why a gallery could not do what was asked: one line each that says what would be right."""
+"""Why a gallery or an image could not do what was asked: one line each that says what would be right."""
 
 from __future__ import annotations
+
+from typing import Literal
 
 
 class GalleryError(ValueError):
@@ -48,3 +50,30 @@ class PersonExists(GalleryError):
 
 class NameRefused(GalleryError):
     """A text that can't be a person's name."""
+
+
+ImageReason = Literal[
+    "not_found",
+    "not_a_file",
+    "unreadable",
+    "empty",
+    "too_large_file",
+    "too_many_pixels",
+    "not_an_image",
+    "unsupported_format",
+    "heic",
+    "animated",
+    "truncated",
+]
+"""Why an image could not be opened; docs/gallery.md says what helps."""
+
+
+class ImageRefused(ValueError):
+    """An image that can't be opened, or that we won't open."""
+
+    def __init__(self, reason: ImageReason, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        """A code for programs."""
+        self.detail = detail
+        """One line for a person, without the image's path."""

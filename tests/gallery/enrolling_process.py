@@ -17,7 +17,7 @@ REFERENCES = 20
 
 def main() -> None:
     with Gallery.open(Path(sys.argv[1])) as gallery:
-        print("open", flush=True)  # noqa: T201
+        print("open", flush=True)
         start = gallery.revision
         for i in itertools.count(start):
             encoding = np.full(128, i, np.float32)

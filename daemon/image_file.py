@@ -1,0 +1,31 @@
+"""Saves pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from daemon.errors import UsageError
+
+FORMATS = (".jpg", ".jpeg", ".png", ".webp")
+
+
+def save(file: Path, bgr: NDArray[np.uint8]) -> None:
+    """Writes the picture in the format of the file's name; UsageError where that can't be."""
+    import cv2
+
+    check_format(file)
+    encoded, content = cv2.imencode(file.suffix.lower(), bgr)
+    assert encoded, file
+    try:
+        file.write_bytes(content.tobytes())
+    except OSError as error:
+        raise UsageError(f"{file}: can't be written: {error.strerror}") from None
+
+
+def check_format(file: Path) -> None:
+    """UsageError where we can't write such a file; to be asked before the work is done."""
+    if file.suffix.lower() not in FORMATS:
+        raise UsageError(f"{file}: the name must end in one of {', '.join(FORMATS)}")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from daemon.errors import UsageError
-from daemon.wording import json_line, line_of
+from daemon.wording import json_line, line_of, pretty_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -98,10 +98,7 @@ def _watch(config: Path, endpoint: str, *, as_json: bool) -> set[str]:
             log.seek(0)
             raise UsageError(f"the daemon ended with {code}: {log.read().decode(errors='replace').strip()}")
     if not as_json:
-        typer.echo(
-            "\nOne event as a subscriber receives it:\n"
-            + json.dumps(last_face.event, ensure_ascii=False, indent=2)
-        )
+        typer.echo("\nOne event as a subscriber receives it:\n" + pretty_json(last_face.event))
     return seen
 
 

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 
 def json_line(topic: str, event: dict[str, Any]) -> str:
     """One event as programs read it: {"topic", "event"} on one line."""
     return json.dumps({"topic": topic, "event": event}, ensure_ascii=False, separators=(",", ":"))
+
+
+def pretty_json(event: dict[str, Any]) -> str:
+    """One event over several lines, with each list of numbers on one of them."""
+    text = json.dumps(event, ensure_ascii=False, indent=2)
+    return re.sub(r"\[[-\d.,\s\[\]]+\]", lambda numbers: re.sub(r"\s+", " ", numbers[0]), text)
 
 
 def line_of(topic: str, event: dict[str, Any]) -> str:

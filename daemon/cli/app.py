@@ -13,6 +13,7 @@ from typer._click.exceptions import ClickException
 
 from daemon.cli import demo, doctor, identify, look, people, run, watch
 from daemon.errors import UsageError
+from gallery.errors import GalleryError
 
 app = typer.Typer(
     name="visaged",
@@ -32,7 +33,7 @@ def run_command_line(arguments: Sequence[str]) -> int:
         code = app(args=list(arguments), prog_name="visaged", standalone_mode=False)
     except ClickException as error:
         return _refused(error.format_message().replace("\n", " "))
-    except UsageError as error:
+    except (UsageError, GalleryError) as error:
         return _refused(str(error))
     except (typer.Abort, KeyboardInterrupt):
         return 130

@@ -5,16 +5,14 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
-
     from daemon.config import Config
 
 ConfigOption = Annotated[
@@ -32,8 +30,17 @@ ThresholdOption = Annotated[
 ]
 
 
-def configured(path: Path | None, *, device: str | None = None, threshold: float | None = None) -> Config:
-    """The configuration with what the command line says otherwise; logging is set up as it says."""
+PIPE_WIDTH = 10_000
+"""Columns of a table that no person looks at."""
+
+
+def configured(
+    path: Path | None, *, device: str | None = None, threshold: float | None = None, chatty: bool = False
+) -> Config:
+    """The configuration with what the command line says otherwise; logging is set up as it says.
+
+    A command that ends by itself logs warnings at most, unless it is chatty.
+    """
     from daemon.config_file import load, override
 
     config = load(path)
@@ -41,8 +48,9 @@ def configured(path: Path | None, *, device: str | None = None, threshold: float
         config = override(config, "--device", "daemon", device=device)
     if threshold is not None:
         config = override(config, "--threshold", "encoder", threshold=threshold)
+    level = logging.getLevelNamesMapping()[config.daemon.log_level.upper()]
     logging.basicConfig(
-        level=config.daemon.log_level.upper(),
+        level=max(level, 0 if chatty else logging.WARNING),
         stream=sys.stderr,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
@@ -60,21 +68,24 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> No
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(*headings, box=None, pad_edge=False, header_style="bold")
+    # Into a pipe, rich would fold at 80 columns what another program wants whole.
+    console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
     for row in rows:
         table.add_row(*(Text(str(cell)) for cell in row))
-    console = Console()
-    # Into a pipe, rich would fold at 80 columns what another program wants whole.
-    console.print(table, soft_wrap=not console.is_terminal)
+    console.print(table)
 
 
 @contextmanager
-def progress_bar(what: str, total: int) -> Iterator[tuple[Progress, Any]]:
-    """A bar on stderr, only on a terminal; advance it by one with progress.advance(task)."""
+def progress_bar(what: str, total: int) -> Iterator[Callable[[object], None]]:
+    """A bar on stderr, only on a terminal; the function that it gives advances it by one."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        yield progress, progress.add_task(what, total=total)
+        task = progress.add_task(what, total=total)
+        yield lambda _: progress.advance(task)

@@ -57,16 +57,15 @@ def snapshot(
 
     Example: visaged snapshot door door.jpg --annotated
     """
-    from daemon.image_file import save
+    from daemon.image_file import check_format, save
 
+    check_format(file)
     settings = configured(config, device=device)
     bgr = _from_daemon(settings, camera)
     if bgr is None:
         bgr = _from_camera(_chosen(settings, camera))
     if annotated:
-        from daemon.annotated import annotated_picture
-
-        bgr = annotated_picture(settings, bgr)
+        bgr = _annotated(settings, bgr)
     save(file, bgr)
     typer.echo(f"{file}: {bgr.shape[1]}×{bgr.shape[0]} pixels")
 
@@ -98,6 +97,21 @@ def _from_daemon(config: Config, camera: str) -> NDArray[np.uint8] | None:
     import numpy as np
 
     return np.asarray(cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR), np.uint8)
+
+
+def _annotated(config: Config, bgr: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    from daemon.annotated import with_faces
+    from daemon.engine import build_engine
+    from daemon.people_desk import open_desk
+    from gallery.identification import identify_faces
+
+    with open_desk(config, create=True) as desk:
+        engine, _ = build_engine(config)
+        faces = identify_faces(bgr, engine, desk, config.encoder.threshold)
+    drawn, notices = with_faces(bgr, faces)
+    for notice in notices:
+        typer.echo(notice, err=True)
+    return drawn
 
 
 def _from_camera(camera: CameraConfig) -> NDArray[np.uint8]:

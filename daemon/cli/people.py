@@ -22,8 +22,70 @@ from daemon.errors import UsageError
 
 if TYPE_CHECKING:
     from gallery.enrolment import EnrolmentReport
+    from gallery.enrolment_plan import Plan
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The person's name, in any script.")]
+
+
+def enroll(
+    words: Annotated[
+        list[str] | None, typer.Argument(metavar="NAME IMAGE...", help="Who, and pictures of them alone.")
+    ] = None,
+    folder: Annotated[
+        Path | None, typer.Option("--from", metavar="DIR", help="A folder with a folder for each person.")
+    ] = None,
+    largest: Annotated[
+        bool, typer.Option("--largest", help="Of several faces in a picture take the largest.")
+    ] = False,
+    as_json: JsonOption = False,
+    device: DeviceOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Adds people to the gallery, or more pictures of somebody who is there.
+
+    JPEG, PNG or WebP. Exits 1 if nothing was enrolled.
+
+    Examples: visaged enroll "Ann Lee" ann1.jpg ann2.jpg · visaged enroll --from people/
+    """
+    import time
+
+    from daemon.engine import build_engine
+    from daemon.people_desk import open_desk
+    from gallery.enrolment import Rules
+    from gallery.enrolment import enroll as enroll_people
+
+    plan = _plan(words or [], folder)
+    settings = configured(config, device=device)
+    with open_desk(settings, create=True) as desk:
+        engine, _ = build_engine(settings)
+        with progress_bar("enrolling", plan.image_count) as advance:
+            report = enroll_people(desk, engine, plan, time.time_ns(), Rules(largest=largest), advance)
+    if as_json:
+        print_json(asdict(report))
+    else:
+        _tell(report)
+    raise typer.Exit(0 if report.enrolled else 1)
+
+
+def _plan(words: list[str], folder: Path | None) -> Plan:
+    from gallery.enrolment_plan import plan_folder, plan_person
+
+    if folder is not None and not words:
+        return plan_folder(folder)
+    if folder is None and len(words) > 1:
+        return plan_person(words[0], [Path(image) for image in words[1:]])
+    raise UsageError("enroll needs a name and images, or a folder: enroll NAME IMAGE… or enroll --from DIR")
+
+
+def _tell(report: EnrolmentReport) -> None:
+    """Every refusal with its reason, and what was taken, a line a person."""
+    from collections import Counter
+
+    for refused in report.refused:
+        typer.echo(f"refused {refused.image}: {refused.reason}: {refused.detail}", err=True)
+    for name, count in Counter(enrolled.person.name for enrolled in report.enrolled).items():
+        typer.echo(f"{name}: {count} new {'reference' if count == 1 else 'references'}")
+    typer.echo(f"enrolled {len(report.enrolled)}, refused {len(report.refused)}")
 
 
 def people(
@@ -108,3 +170,11 @@ def rename(
 
 def _when(unix_ns: int) -> str:
     return datetime.fromtimestamp(unix_ns / 1e9).astimezone().isoformat(timespec="seconds")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Registers the commands."""
+    app.command()(enroll)
+    app.command()(people)
+    app.command()(forget)
+    app.command()(rename)

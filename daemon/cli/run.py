@@ -46,7 +46,7 @@ def run(
 
     Example: visaged run --source clip.mp4 --camera door --await-subscribers 1
     """
-    settings = configured(config, device=device, threshold=threshold)
+    settings = configured(config, device=device, threshold=threshold, chatty=True)
     stop = StopSignals()
     settings = _with_source(settings, source, camera, realtime=realtime)
     watch_cameras(settings, stop, await_subscribers, insecure=insecure)

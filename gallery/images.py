@@ -56,6 +56,11 @@ def open_image(path: Path) -> LoadedImage:
     return LoadedImage(np.ascontiguousarray(pixels[:, :, ::-1]), hashlib.sha256(data).hexdigest())
 
 
+def path_text(path: Path) -> str:
+    """A path to tell people and programs; bytes in it that are no text become \\udc80 and the like."""
+    return str(path).encode("utf-8", "backslashreplace").decode()
+
+
 def _read(path: Path) -> bytes:
     try:
         _check_file(path.stat())

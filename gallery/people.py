@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from gallery.errors import NameRefused
+from gallery.errors import ModelMismatch, NameRefused
 
 LONGEST_NAME = 255
 """Characters; a folder's name is never longer, so every folder can be a person."""
@@ -90,6 +90,15 @@ class PeopleStore(Protocol):
 
     def add(self, name: str, references: Sequence[NewReference], enrolled_unix_ns: int) -> Person:
         """Enrols all of these or none; a name that is there gets more references."""
+
+
+def check_model(kept: str | None, model: str) -> None:
+    """Raises ModelMismatch where encodings of this model can't be compared with those that are kept."""
+    if kept not in (None, model):
+        raise ModelMismatch(
+            f"the gallery's encodings are of model {kept} and can't be compared with {model}: "
+            "set [encoder] and [detector] back, or name another gallery in [gallery] path and enrol anew"
+        )
 
 
 def clean_name(name: str) -> str:

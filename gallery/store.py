@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gallery import schema
-from gallery.errors import DuplicateImage, GalleryError, ModelMismatch, PersonExists, PersonUnknown
-from gallery.matcher import Index
-from gallery.people import NewReference, Person, PersonName, Reference, clean_name
+from gallery.errors import DuplicateImage, GalleryError, PersonExists, PersonUnknown
+from gallery.matcher import Index, Match, match
+from gallery.people import NewReference, Person, PersonName, Reference, check_model, clean_name
 
 STORED = np.dtype("<f4")
 """How an encoding stands in the file, whatever the machine's byte order."""
@@ -38,6 +38,7 @@ class Gallery:
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self._connection = connection
         self._indexed_revision: int | None = None
+        self._searched: Index | None = None
         self.path = path
         """The file."""
 
@@ -164,6 +165,17 @@ class Gallery:
 
     def index(self, model: str) -> Index:
         """Everybody's encodings, to be matched with encodings of this model alone, or ModelMismatch."""
+        index = self._read_index(model)
+        self._indexed_revision = index.revision
+        return index
+
+    def match(self, encodings: NDArray[np.float32], threshold: float) -> list[Match]:
+        """One Match an encoding, of the gallery's model, against everybody of this moment."""
+        if self._searched is None or self._searched.revision != self.revision:
+            self._searched = self._read_index(self.model)
+        return match(self._searched, encodings, threshold)
+
+    def _read_index(self, model: str | None) -> Index:
         with schema.explained(self.path):
             # One read transaction: revision, people and encodings of the same moment.
             self._connection.execute("BEGIN")
@@ -180,19 +192,17 @@ class Gallery:
                 ).fetchall()
             finally:
                 self._connection.execute("COMMIT")
-        if kept is not None:
-            self._same_model(kept, model)
+        if model is not None:
+            check_model(kept, model)
         place = {person_id: i for i, (person_id, _) in enumerate(people)}
         vectors = [self._sound(key, vector, checksum) for key, _, vector, checksum in rows]
-        index = Index.of(
+        return Index.of(
             [PersonName(*row) for row in people],
             [place[person_id] for _, person_id, _, _ in rows],
             self._matrix(vectors),
-            model=model,
+            model=model or kept or "",
             revision=revision,
         )
-        self._indexed_revision = revision
-        return index
 
     @contextmanager
     def _change(self) -> Iterator[None]:
@@ -203,19 +213,12 @@ class Gallery:
     def _claim_model(self, models: set[str], lengths: set[int]) -> None:
         kept = self.model
         for model in sorted(models):
-            kept = kept or model
-            self._same_model(kept, model)
+            check_model(kept, model)
+            kept = model
         (length,) = self._connection.execute("SELECT max(length(vector)) FROM encoding").fetchone()
         if len(lengths | {length} - {None}) > 1:
             raise GalleryError(f"{self.path}: encodings of one model must have one length")
         self._connection.execute("UPDATE gallery SET model = ?", (kept,))
-
-    def _same_model(self, kept: str, model: str) -> None:
-        if model != kept:
-            raise ModelMismatch(
-                f"{self.path}: its encodings are of model {kept} and can't be compared with {model}: "
-                "set [encoder] and [detector] back, or name another gallery in [gallery] path and enrol anew"
-            )
 
     def _enter(self, name: str, enrolled_unix_ns: int) -> str:
         row = self._connection.execute("SELECT id FROM person WHERE name = ?", (name,)).fetchone()

@@ -247,3 +247,17 @@ def test_an_index_holds_everybodys_encodings_by_order_of_enrolment(path: Path) -
     assert index.owners.tolist() == [0, 0, 1]
     assert index.encodings.tolist() == [[1.0, 0.0], [3.0, 0.0], [2.0, 0.0]]
     assert index.encodings.dtype == np.float32
+
+
+def test_a_match_against_the_gallery_sees_every_change_and_does_not_hide_it_from_changed(path: Path) -> None:
+    face = np.array([[0.0, 0.0]], np.float32)
+    with Gallery.open(path) as gallery, Gallery.open(path) as other:
+        gallery.index(MODEL)
+        assert gallery.match(face, 1.0)[0].nearest is None
+        ann = other.add("Ann", [reference("a.jpg", [0.6, 0.8])], ENROLLED_UNIX_NS)
+        (found,) = gallery.match(face, 1.0)
+        assert found.person is not None
+        assert (found.person.id, found.distance) == (ann.id, 1.0)
+        assert gallery.changed()
+        other.forget("Ann")
+        assert gallery.match(face, 1.0)[0].nearest is None

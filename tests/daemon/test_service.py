@@ -1,0 +1,215 @@
+"""The whole daemon: real processes, real sockets, real portraits."""
+
+from __future__ import annotations
+
+import signal
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import numpy as np
+import pytest
+
+from daemon.client import Received, Subscription, subscribe
+from daemon.control_client import RemoteGallery
+from daemon.demo_clip import FRAMES, write_clip
+from gallery.people import NewReference
+from gallery.store import Gallery
+from tests.conftest import REPOSITORY
+from tests.daemon.running import Home, events_until, running, visaged
+
+SAMPLES = REPOSITORY / "samples"
+PICTURES = 200
+"""Of the long folder: at 25 a second, eight seconds."""
+
+
+@pytest.fixture
+def home() -> Iterator[Home]:
+    """A folder with a short path: a socket's may have 107 bytes, pytest's own folders are longer."""
+    with tempfile.TemporaryDirectory(prefix="visaged-") as folder:
+        yield Home(Path(folder))
+
+
+@pytest.fixture(scope="session")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo's clip: three people come in one after the other."""
+    file = tmp_path_factory.mktemp("clip") / "clip.avi"
+    write_clip(SAMPLES, file)
+    return file
+
+
+@pytest.fixture(scope="session")
+def long_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eight seconds of one small portrait, to be played like a live camera."""
+    import cv2
+
+    portrait = cv2.imread(str(SAMPLES / "eileen-collins.jpg"))
+    assert portrait is not None
+    folder = tmp_path_factory.mktemp("long")
+    encoded, jpeg = cv2.imencode(".jpg", cv2.resize(portrait, (256, 256)))
+    assert encoded
+    for number in range(PICTURES):
+        (folder / f"{number}.jpg").write_bytes(jpeg.tobytes())
+    return folder
+
+
+def faces(events: list[Received]) -> list[Received]:
+    return [event for event in events if event.topic.startswith("face/")]
+
+
+def test_a_waiting_subscriber_receives_every_face_of_every_frame_and_then_the_end(
+    home: Home, clip: Path
+) -> None:
+    home = replace(home, cameras=(("demo", str(clip), False),))
+    enrolled = visaged("enroll", "--config", home.config, "Joe Biden", SAMPLES / "joe-biden.jpg")
+    assert enrolled.returncode == 0, enrolled.stderr
+    with running(home, "--await-subscribers", "1") as daemon:
+        first = events_until(home.endpoint, "daemon/stopping/")
+        assert daemon.wait(10) == 0
+    indices = Counter(event.data["frame"]["index"] for event in faces(first))
+    assert sorted(indices) == list(range(FRAMES))
+    # One more comes after each quarter of the clip.
+    assert [indices[number] for number in (0, FRAMES // 4, FRAMES // 2, FRAMES - 1)] == [1, 2, 3, 3]
+    names = {event.person.name if event.person else None for event in faces(first)}
+    assert names == {"Joe Biden", None}
+    topics = [event.topic for event in first if not event.topic.startswith("daemon/heartbeat")]
+    assert topics[0] == "camera/demo/online/"
+    assert topics[-3:] == ["face/demo/sighting/", "camera/demo/ended/", "daemon/stopping/"]
+
+    with running(home, "--await-subscribers", "1"):
+        second = events_until(home.endpoint, "daemon/stopping/")
+    changing = ("captured", "decided", "latency_ms")
+    assert [without(event, changing) for event in faces(first)] == [
+        without(event, changing) for event in faces(second)
+    ]
+
+
+def without(event: Received, keys: tuple[str, ...]) -> dict[str, object]:
+    return {key: value for key, value in event.data.items() if key not in keys}
+
+
+def test_a_running_daemon_sees_enrolment_and_removal_and_stops_in_order(
+    home: Home, long_folder: Path
+) -> None:
+    home = replace(home, cameras=(("live", str(long_folder), True), ("gone", "rtsp://127.0.0.1:9/x", False)))
+    with (
+        running(home, "--await-subscribers", "1") as daemon,
+        subscribe(home.endpoint, topics=["face/live/", "camera/gone/"], timeout_s=30) as events,
+    ):
+        first = next(event for event in events if event.topic.startswith("face/"))
+        assert first.data["distance"] is None
+        with RemoteGallery(home.control) as remote:
+            assert remote.model is not None
+            encoding = np.zeros(128, np.float32)
+            encoding[0] = 1.0
+            remote.add("Eileen", [NewReference(encoding, remote.model, "e" * 64, "x.jpg", 1.0)], 0)
+            enrolled = next(event for event in events if event.data.get("distance") is not None)
+            assert delay_s(enrolled) < 2.0
+            assert remote.snapshot("live") is not None
+            remote.forget("Eileen")
+            next(event for event in events if event.data.get("distance", 0) is None)
+        # The camera that is not there was told once and has not disturbed the other.
+        daemon.send_signal(signal.SIGTERM)
+        daemon.send_signal(signal.SIGTERM)
+        assert daemon.wait(5) == 0
+        rest = list(drained(events))
+        log = daemon.stderr.read() if daemon.stderr else ""
+    assert "camera gone: offline" in log
+    assert "Traceback" not in log
+    assert not home.control.exists()
+    assert rest
+
+
+def drained(events: Subscription) -> Iterator[Received]:
+    while event := events.receive(0.2):
+        yield event
+
+
+def delay_s(event: Received) -> float:
+    """From now back to when the event was made: zero or so for one that was waited for."""
+    return (datetime.now(UTC) - datetime.fromisoformat(event.time)).total_seconds()
+
+
+def test_killed_for_good_it_takes_its_camera_processes_along_and_starts_again(
+    home: Home, long_folder: Path
+) -> None:
+    home = replace(home, cameras=(("live", str(long_folder), True),))
+    with running(home, "--await-subscribers", "1") as daemon:
+        with subscribe(home.endpoint, timeout_s=30) as events:
+            next(event for event in events if event.topic.startswith("face/"))
+            children = children_of(daemon.pid)
+            assert children
+            daemon.kill()
+            daemon.wait(5)
+        deadline_s = time.monotonic() + 5
+        while any(is_alive(child) for child in children):
+            assert time.monotonic() < deadline_s, "a camera's process outlives the daemon"
+            time.sleep(0.05)
+    with running(home) as daemon:
+        daemon.send_signal(signal.SIGINT)
+        assert daemon.wait(5) == 0
+
+
+def children_of(pid: int) -> list[int]:
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return [int(child) for task in tasks for child in (task / "children").read_text().split()]
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def test_what_cannot_start_is_refused_in_one_line_with_exit_code_2(home: Home, clip: Path) -> None:
+    good = replace(home, cameras=(("demo", str(clip), False),))
+    damaged = good.folder / "state" / "gallery.db"
+    done = visaged("run", "--config", replace(good, extra="[encoder]\nthreshhold = 1.0\n").config)
+    assert_refused(done, "encoder.threshhold: unknown key; did you mean threshold?")
+    assert not damaged.exists()
+    done = visaged("run", "--config", good.config, "--device", "cuda:77")
+    assert_refused(done, "cuda:77 is not usable")
+    done = visaged("run", "--config", good.config, "--source", "gopher://x")
+    assert_refused(done, "gopher")
+    done = visaged("run", "--config", good.config, "--source", str(clip), "--camera", "Front Door")
+    assert_refused(done, "--camera: must be letters")
+    done = visaged("run", "--config", good.config, "--threshold", "3")
+    assert_refused(done, "--threshold: must be less than 2")
+    damaged.parent.mkdir(exist_ok=True)
+    damaged.write_bytes(b"not a database, " * 1000)
+    assert_refused(visaged("run", "--config", good.config), "gallery.db")
+    assert damaged.read_bytes().startswith(b"not a database")
+
+
+def test_a_second_daemon_on_the_same_state_is_refused(home: Home, long_folder: Path) -> None:
+    home = replace(home, cameras=(("live", str(long_folder), True),))
+    with running(home, "--await-subscribers", "1"):
+        assert_refused(visaged("run", "--config", home.config), "taken")
+
+
+def test_a_gallery_of_another_model_is_refused_at_the_start(home: Home, clip: Path) -> None:
+    home = replace(home, cameras=(("demo", str(clip), False),))
+    with Gallery.open(home.folder / "state" / "gallery.db") as gallery:
+        gallery.add("ann", [NewReference(np.ones(128, np.float32), "old-model", "a" * 64, "a.jpg", 1.0)], 0)
+    assert_refused(visaged("run", "--config", home.config), "old-model")
+
+
+def assert_refused(done: CompletedProcess[str], told: str) -> None:
+    assert done.returncode == 2, done.stderr
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("visaged: ")
+    assert told in last
+    assert "Traceback" not in done.stderr
+
+
+def test_events_on_a_public_address_need_an_explicit_word(home: Home, clip: Path) -> None:
+    file = home.folder / "open.toml"
+    file.write_text(home.config.read_text().replace(home.endpoint, "tcp://0.0.0.0:5999"))
+    assert_refused(visaged("run", "--config", file, "--source", str(clip)), "--insecure")
+    assert not (home.folder / "state").exists()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import random
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,41 +11,13 @@ from daemon import sources
 from daemon.capture_messages import Ended, Failed, Opened, Setting
 from daemon.capture_process import CaptureProcess
 from daemon.frame import CameraChange, CameraState, Frame, StartTime
+from daemon.patience import PATIENCE, Patience, Pauses
 from daemon.slot import create_slot_file
 
 if TYPE_CHECKING:
     from daemon.config import CameraConfig
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How long to wait for a camera, in seconds."""
-
-    open_timeout_s: float = 5.0
-    """FFmpeg's limit for opening a stream."""
-    read_timeout_s: float = 3.0
-    """FFmpeg's limit for one frame; 0.8 of it counts as a disconnect."""
-    first_frame_timeout_s: float = 12.0
-    """A stream shows nothing before its first key frame."""
-    start_s: float = 20.0
-    """From the start of the process to an open source: the interpreter, OpenCV, and the opening."""
-    silence_s: float = 3.5
-    """A live camera's process that gives nothing for so long is killed: it hangs, or was stopped."""
-    file_silence_s: float = 30.0
-    """The same for a file that is read in step, where nothing but a slow disk can be waited for."""
-    first_pause_s: float = 0.5
-    """Before the first reopening; doubles with every failure."""
-    longest_pause_s: float = 10.0
-    """The pause doubles up to this."""
-    good_s: float = 30.0
-    """A camera that saw for so long is trusted again: the next pause is the first one."""
-
-
-PATIENCE = Patience()
-PAUSE_JITTER = 0.2
-"""Pauses are shorter by up to this share, so that cameras of one broken switch do not knock all at once."""
 
 
 @dataclass(slots=True)
@@ -75,20 +46,22 @@ class Camera:
         self._process: CaptureProcess | None = None
         self._state: CameraState | None = None
         self._start_at_s = 0.0
-        self._failures = 0
+        self._pauses = Pauses(patience)
         self._lost = False
         self._next_index = 0
         self._pictures_taken = 0
         self._opened_s: float | None = None
         self._waiting_since_s = 0.0
-        self._good_since_s: float | None = None
         self._description = ""
 
     def poll(self) -> list[Frame | CameraChange]:
         """What happened since the last call, in order: one frame at most. Never waits."""
         now_s = time.monotonic()
-        if not self._ready(now_s):
-            return []
+        try:
+            if not self._ready(now_s):
+                return []
+        except OSError as error:  # No memory, no descriptors, no room for another process: that may pass.
+            return self._lose(f"no capture process: {error.strerror}", now_s)
         assert self._process is not None
         last_word: Ended | Failed | None = None
         for message in self._process.hear():
@@ -131,13 +104,12 @@ class Camera:
         return self._process is not None
 
     def _start(self) -> None:
-        if self._failures:
-            self.counts.reopened += 1
+        self.counts.reopened += self._state is not None
         slot = create_slot_file()
         self._process = CaptureProcess(self._setting(slot), slot)
         self._lost = False
         self._pictures_taken = 0
-        self._opened_s = self._good_since_s = None
+        self._opened_s = None
 
     def _setting(self, slot_descriptor: int) -> Setting:
         config, patience = self._config, self._patience
@@ -184,14 +156,8 @@ class Camera:
             grabbed_monotonic_ns=stamp.grabbed_monotonic_ns,
             bgr=picture.bgr,
         )
-        return [*self._see(now_s), frame]
-
-    def _see(self, now_s: float) -> list[Frame | CameraChange]:
-        if self._good_since_s is None:
-            self._good_since_s = now_s
-        elif now_s - self._good_since_s > self._patience.good_s:
-            self._failures = 0
-        return self._change("online", None)
+        self._pauses.saw(now_s)
+        return [*self._change("online", None), frame]
 
     def _silence(self, now_s: float) -> str | None:
         """Why the process is given up, if it has been silent for too long."""
@@ -226,17 +192,14 @@ class Camera:
             # A file is not tried again: it would begin anew, and what was in it would happen twice.
             self.ended = True
             return changes + self._change("ended", None)
-        patience = self._patience
-        pause_s = min(patience.longest_pause_s, patience.first_pause_s * 2**self._failures)
-        self._failures = min(self._failures + 1, 16)
-        self._start_at_s = now_s + pause_s * random.uniform(1 - PAUSE_JITTER, 1)  # noqa: S311
+        self._start_at_s = now_s + self._pauses.failed()
         return changes
 
     def _give_up_process(self) -> None:
         """Kills it; what it held is given back when it is gone."""
-        assert self._process is not None
-        self._process.kill()
-        self._lost = True
+        if self._process is not None:
+            self._process.kill()
+            self._lost = True
 
     def _drop_process(self) -> None:
         assert self._process is not None

@@ -8,8 +8,9 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Self
 
-from daemon.camera import PATIENCE, Camera, Counts, Patience
+from daemon.camera import Camera, Counts
 from daemon.frame import CameraChange, Frame, StartTime
+from daemon.patience import PATIENCE, Patience
 
 if TYPE_CHECKING:
     from daemon.config import CameraConfig

@@ -84,24 +84,41 @@ def main(arguments: list[str]) -> int:
     """Reads what the daemon says to read until it ends, fails or is told to stop."""
     link = Link(socket.socket(fileno=int(arguments[0])))
     _die_with_the_daemon()
+    # A service manager tells the whole group to end; the daemon hangs up when it is ready to.
+    for ignored in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ignored, signal.SIG_IGN)
     setting = link.setting()
     link.listen()
     # Only now: importing OpenCV takes a while, and the daemon may be gone before it is done.
     import cv2
 
-    from daemon.readers import CameraLost, open_reader
+    from daemon.readers import CameraLost
 
     cv2.setNumThreads(1)
     play = play_at_its_rate if setting.paced else play_in_step
     try:
-        with SlotWriter(setting.slot_descriptor) as slot, contextlib.closing(open_reader(setting)) as reader:
+        with SlotWriter(setting.slot_descriptor) as slot, contextlib.closing(open_source(setting)) as reader:
             link.send(Opened(reader.description))
             link.send(play(reader, slot, link, setting))
     except CameraLost as lost:
+        ctypes.CDLL(None).fflush(None)  # What FFmpeg has complained of.
         link.send(Failed(str(lost)))
     except (BrokenPipeError, ConnectionResetError):
         return 0
     return 0
+
+
+def open_source(setting: Setting) -> Reader:
+    """The reader for this source, open; CameraLost if it can't be opened."""
+    from daemon import file_readers, live_readers
+
+    match setting.kind:
+        case "webcam":
+            return live_readers.open_webcam(setting)
+        case "stream":
+            return live_readers.open_stream(setting)
+        case "path":
+            return file_readers.open_path(setting.uri)
 
 
 def play_in_step(reader: Reader, slot: SlotWriter, link: Link, setting: Setting) -> Ended:
@@ -158,7 +175,8 @@ class RateLimit:
         if now_ns < self._due_ns:
             return False
         # Counted on from when it was due, so that the rate is right on average; but a pause is not caught up.
-        self._due_ns = max(self._due_ns, now_ns - self._period_ns) + self._period_ns
+        due_ns = self._due_ns + self._period_ns
+        self._due_ns = due_ns if due_ns > now_ns else now_ns + self._period_ns
         return True
 
 

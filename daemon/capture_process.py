@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -19,15 +20,19 @@ FFMPEG_OPTIONS = "rtsp_transport;tcp|flags;low_delay|fpsprobesize;0"
 
 docs/decisions/0042: the first picture after 0.4 s instead of 4.1 s.
 """
-FFMPEG_LOG_LEVEL = "16"
-"""FFmpeg's errors: the last one before a failure is its reason."""
-STDERR_BYTES = 4096
+FFMPEG_LOG_LEVEL = "24"
+"""Warnings: a refused password is one. They go to stdout, with a prefix."""
+HARMLESS = "deprecated pixel format"
+"""FFmpeg warns of this in every MJPEG stream."""
+COMPLAINT_BYTES = 4096
+"""How much of the end of what a process wrote is looked at."""
+_FFMPEG_PREFIX = re.compile(r"^\[OPENCV:FFMPEG:\d+\]\s*")
 
 _ROOT = Path(__file__).resolve().parent.parent
 
 
 class CaptureProcess:
-    """A running capture process, its socket, its shared memory and the end of its stderr."""
+    """A running capture process, its socket, its shared memory and the end of what it wrote."""
 
     def __init__(self, setting: Setting, slot_descriptor: int) -> None:
         """Takes over the slot's descriptor; the setting must name it."""
@@ -38,16 +43,16 @@ class CaptureProcess:
         self._slot_descriptor = slot_descriptor
         self.slot = SlotReader(slot_descriptor)
         self._socket, its_socket = socket.socketpair()
-        self._stderr, its_stderr = os.pipe()
+        self._complaints, its_output = os.pipe()
         # A process must never wait for us to read its complaints; what doesn't fit is lost.
-        for descriptor in (self._stderr, its_stderr):
+        for descriptor in (self._complaints, its_output):
             os.set_blocking(descriptor, False)
         try:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "daemon.capture_child", str(its_socket.fileno())],
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=its_stderr,
+                stdout=its_output,
+                stderr=its_output,
                 pass_fds=(its_socket.fileno(), slot_descriptor),
                 env=_environment(setting),
                 # Of its own session: Ctrl-C in the terminal is the daemon's to answer.
@@ -58,8 +63,9 @@ class CaptureProcess:
             raise
         finally:
             its_socket.close()
-            os.close(its_stderr)
-        self._socket.sendall(to_line(setting))
+            os.close(its_output)
+        with contextlib.suppress(BrokenPipeError):  # Dead already: `hear` will tell.
+            self._socket.sendall(to_line(setting))
         self._socket.setblocking(False)
 
     @property
@@ -82,7 +88,6 @@ class CaptureProcess:
 
     def hear(self) -> list[Opened | Ended | Failed]:
         """What it has said since, without waiting; its death is a Failed, and the last that is heard."""
-        self._hear_complaints()
         if self._heard_the_end:
             return []
         gone = False
@@ -94,6 +99,8 @@ class CaptureProcess:
                     received = b""
                 gone = not received
                 self._received += received
+        # After the socket: a process flushes its complaints before it says that it failed.
+        self._hear_complaints()
         *lines, self._received = self._received.split(b"\n")
         messages = [_explained(from_line(line), self._complaint) for line in lines if line]
         self._heard_the_end = gone or any(isinstance(message, Ended | Failed) for message in messages)
@@ -124,17 +131,18 @@ class CaptureProcess:
 
     def _release(self) -> None:
         self._socket.close()
-        os.close(self._stderr)
+        os.close(self._complaints)
         self.slot.close()
         os.close(self._slot_descriptor)
 
     def _hear_complaints(self) -> None:
         text = b""
         with contextlib.suppress(BlockingIOError):
-            while received := os.read(self._stderr, STDERR_BYTES):
-                text = (text + received)[-STDERR_BYTES:]
-        lines = [line.strip() for line in text.decode(errors="replace").splitlines() if line.strip()]
-        self._complaint = lines[-1] if lines else self._complaint
+            while received := os.read(self._complaints, COMPLAINT_BYTES):
+                text = (text + received)[-COMPLAINT_BYTES:]
+        lines = [line.strip() for line in text.decode(errors="replace").splitlines()]
+        if lines := [line for line in lines if line and HARMLESS not in line]:
+            self._complaint = _FFMPEG_PREFIX.sub("", lines[-1])
 
     def _cause_of_death(self) -> str:
         # Its socket closes a moment before it can be reaped.
@@ -159,8 +167,9 @@ def _environment(setting: Setting) -> dict[str, str]:
         **os.environ,
         "PYTHONPATH": os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")])),
         "OPENCV_FFMPEG_CAPTURE_OPTIONS": FFMPEG_OPTIONS if setting.kind == "stream" else "",
-        "OPENCV_FFMPEG_LOGLEVEL": FFMPEG_LOG_LEVEL,
+        # What remains are FFmpeg's warnings and errors, of which the last is often the reason of a failure.
         "OPENCV_LOG_LEVEL": "SILENT",
+        "OPENCV_FFMPEG_LOGLEVEL": FFMPEG_LOG_LEVEL,
         # Seconds that a webcam's grab waits; 10 by default.
         "OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT": str(max(1, round(setting.read_timeout_s))),
         "PYTHONUNBUFFERED": "1",

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 HEADER_BYTES = 192
-"""Three groups of eight native int64, each of which one instruction loads or stores; the pixels come after."""
+"""Three groups of eight native int64, each loaded and stored by one instruction; the pixels come after."""
 READ_ATTEMPTS = 3
 """How often a reader copies again when the writer overtook it; the next notice brings it back anyway."""
 
@@ -168,11 +168,13 @@ class SlotReader(_Slot):
         half = _half(number)
         _fence()
         header = self._cells[half : half + _GROUP].tolist()
+        if header[_NUMBER] != number:
+            return None
         end = header[_OFFSET] + header[_HEIGHT] * header[_WIDTH] * 3
         if end > self._size:
             self._unmap()
             self._map()
-        if header[_NUMBER] != number or end > self._size:
+        if end > self._size:  # Of two pictures, the writer is at it.
             return None
         bgr = self._pixels(header[_OFFSET], end - header[_OFFSET]).copy()
         _fence()

@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from daemon.camera import Patience
 from daemon.capture import Cameras
 from daemon.frame import CameraChange, Frame, StartTime
+from daemon.patience import Patience
 
 Happened = list[Frame | CameraChange]
 
@@ -92,6 +92,17 @@ def changes(happened: Happened, camera: str | None = None) -> list[CameraChange]
 def states(happened: Happened, camera: str | None = None) -> list[str]:
     """The states that this camera, or any, came to."""
     return [change.state for change in changes(happened, camera)]
+
+
+def frames_after(state: str, count: int = 3, camera: str = "door") -> Callable[[Happened], bool]:
+    """Done when this camera has come to this state, and gave this many frames since."""
+
+    def done(happened: Happened) -> bool:
+        its_own = [item for item in happened if item.camera == camera]
+        places = [at for at, item in enumerate(its_own) if states([item]) == [state]]
+        return bool(places) and len(frames(its_own[places[-1] :])) >= count
+
+    return done
 
 
 def told(happened: Happened) -> list[str]:

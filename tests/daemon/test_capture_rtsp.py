@@ -1,0 +1,91 @@
+"""An RTSP camera on loopback that is killed, frozen and held back, while another camera goes on."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+from daemon.capture import Cameras
+from daemon.config import CameraConfig
+from tests.daemon.capturing import (
+    SHORT_PATIENCE,
+    STARTED,
+    changes,
+    frames,
+    frames_after,
+    gather_until,
+    states,
+    write_folder,
+)
+from tests.daemon.rtsp import RtspServer
+
+
+def rtsp(server: RtspServer, user_info: str = "") -> CameraConfig:
+    return CameraConfig(name="door", source=server.url(user_info))
+
+
+def test_a_killed_server_is_offline_and_back_when_it_runs_again_while_another_camera_never_stops(
+    tmp_path: Path,
+) -> None:
+    images = write_folder(tmp_path / "images", [(64, 48)] * 1000)
+    other = CameraConfig(name="gate", source=str(images), realtime=True)
+    with RtspServer() as server, Cameras([rtsp(server), other], STARTED, SHORT_PATIENCE) as cameras:
+        happened = gather_until(cameras, frames_after("online", 10), 30)
+        server.kill()
+        happened += gather_until(cameras, frames_after("offline", 0), 15)
+        with RtspServer(server.port):
+            happened += gather_until(cameras, frames_after("online", 10), 30)
+        assert cameras.counts["door"].reopened >= 1
+        assert not cameras.ended
+    assert states(happened, "door") == ["online", "offline", "online"]
+    assert changes(happened, "door")[1].reason
+    indexes = [frame.index for frame in frames(happened, "door")]
+    assert indexes == sorted(set(indexes))
+    assert states(happened, "gate") == ["online"]
+    # Times in this file are positions in it: no pause of the door's made the gate skip ahead.
+    times = [frame.captured_unix_ns for frame in frames(happened, "gate")]
+    assert max(later - sooner for sooner, later in pairwise(times)) < 1_000_000_000
+
+
+def test_a_frozen_server_is_noticed_and_its_camera_seen_again_when_it_thaws() -> None:
+    with RtspServer() as server, Cameras([rtsp(server)], STARTED, SHORT_PATIENCE) as cameras:
+        gather_until(cameras, frames_after("online"), 30)
+        server.freeze()
+        happened = gather_until(cameras, frames_after("offline", 0), 10)
+        assert "no frame for" in str(changes(happened)[0].reason)
+        server.thaw()
+        happened += gather_until(cameras, frames_after("online"), 30)
+    assert states(happened) == ["offline", "online"]
+
+
+def test_a_stream_that_is_held_back_with_its_connection_alive_is_noticed() -> None:
+    with RtspServer() as server, Cameras([rtsp(server)], STARTED, SHORT_PATIENCE) as cameras:
+        gather_until(cameras, frames_after("online"), 30)
+        server.tell("pause")
+        happened = gather_until(cameras, frames_after("offline", 0), 10)
+        assert "no frame for" in str(changes(happened)[0].reason)
+        server.tell("resume")
+        gather_until(cameras, frames_after("online"), 30)
+
+
+def test_a_server_that_asks_for_a_password_gets_it_and_refuses_a_wrong_one() -> None:
+    with RtspServer(password="hunter2") as server:
+        configs = [
+            rtsp(server, "admin:hunter2@"),
+            CameraConfig(name="gate", source=server.url("admin:guess@")),
+        ]
+        with Cameras(configs, STARTED, SHORT_PATIENCE) as cameras:
+            happened = gather_until(cameras, frames_after("online"), 30)
+            happened += gather_until(cameras, lambda so_far: bool(states(happened + so_far, "gate")), 30)
+    refused = changes(happened, "gate")[0]
+    assert refused.state == "offline"
+    assert "401" in str(refused.reason)
+    assert "guess" not in str(refused.reason)
+
+
+def test_a_clip_of_the_shared_data_is_served_for_ever(shared_data: Path) -> None:
+    clip = shared_data / "fixtures/clips/headpose_woman.mp4"
+    with RtspServer(clip=clip) as server, Cameras([rtsp(server)], STARTED, SHORT_PATIENCE) as cameras:
+        seen = frames(gather_until(cameras, frames_after("online", 30), 30))
+    assert {frame.bgr.shape for frame in seen} == {(270, 480, 3)}
+    assert len(seen) > 23, "the clip has 23 frames and begins anew"

@@ -36,7 +36,7 @@ def run_command_line(arguments: Sequence[str]) -> int:
     except (UsageError, GalleryError) as error:
         return _refused(str(error))
     except (typer.Abort, KeyboardInterrupt):
-        return 130
+        return 1
     except BrokenPipeError:
         # The reader of our output went away (`visaged watch | head`): no second complaint at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -28,13 +28,14 @@ SNAPSHOT_TIMEOUT_S = 20.0
 """A stream shows nothing before its first key frame, and those may be ten seconds apart."""
 
 
-def cameras(as_json: JsonOption = False) -> None:
+def cameras(as_json: JsonOption = False, config: ConfigOption = None) -> None:
     """Lists the webcams of this machine.
 
     Example: visaged cameras
     """
     from daemon.devices import webcams
 
+    configured(config)
     found = [asdict(webcam) for webcam in webcams()]
     if as_json:
         print_json(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -37,7 +38,8 @@ def watch(
         subscription = subscribe(endpoint, topics=(topic,))
     except ValueError as error:
         raise UsageError(str(error)) from None
-    with subscription as events:
+    # Ctrl-C is how watching ends.
+    with subscription as events, suppress(KeyboardInterrupt):
         for event in events:
             typer.echo((json_line if as_json else line_of)(event.topic, event.event))
 

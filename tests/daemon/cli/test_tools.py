@@ -1,0 +1,129 @@
+"""`snapshot`, `cameras`, `doctor`, `watch`, `demo` and help."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import cv2
+import pytest
+
+from daemon.cli.app import run_command_line
+from tests.conftest import REPOSITORY
+from tests.daemon.cli.conftest import Shell
+from tests.daemon.running import environment
+
+SAMPLES = REPOSITORY / "samples"
+COMMANDS = (
+    *("demo", "run", "enroll", "people", "forget", "rename", "identify", "watch", "cameras", "snapshot"),
+    "doctor",
+)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command_line([command, "--help"]) == 0
+    shown = capsys.readouterr().out
+    assert f"visaged {command}" in shown.split("Example", 1)[1]
+
+
+def test_a_snapshot_of_a_source_is_saved_and_can_be_annotated(visaged: Shell, tmp_path: Path) -> None:
+    plain, drawn = tmp_path / "plain.png", tmp_path / "drawn.png"
+    done = visaged("snapshot", SAMPLES, plain)
+    assert done.code == 0, done.err
+    assert visaged("snapshot", SAMPLES, drawn, "--annotated").code == 0
+    first = cv2.imread(str(plain))
+    second = cv2.imread(str(drawn))
+    assert first is not None
+    assert second is not None
+    assert first.shape == second.shape
+    assert (first != second).any()
+
+
+def test_a_snapshot_that_cannot_be_taken_is_refused_in_one_line(visaged: Shell, tmp_path: Path) -> None:
+    for arguments, told in (
+        (("door", tmp_path / "x.png"), "no camera is named door; configured are webcam"),
+        ((SAMPLES, tmp_path / "x.gif"), "must end in"),
+        ((tmp_path / "nowhere" / "clip.mp4", tmp_path / "x.png"), "camera snapshot: "),
+    ):
+        done = visaged("snapshot", *arguments)
+        assert done.code == 2
+        assert told in done.err.splitlines()[-1]
+
+
+def test_the_doctor_finds_all_well_but_the_webcam_that_is_not_there(visaged: Shell) -> None:
+    done = visaged("doctor", "--json")
+    findings = done.document
+    assert {"versions", "device", "speed", "model", "gallery", "events", "control", "camera", "font"} <= {
+        finding["check"] for finding in findings
+    }
+    broken = [finding for finding in findings if finding["status"] == "broken"]
+    assert broken == []
+    assert done.code == 0
+    assert any("CPU" in finding["detail"] for finding in findings if finding["check"] == "device")
+
+
+def test_the_doctor_exits_1_and_says_what_is_broken(visaged: Shell) -> None:
+    state = visaged.folder / "state"
+    state.mkdir()
+    (state / "gallery.db").write_bytes(b"not a gallery" * 100)
+    done = visaged("doctor", "--json", "--device", "cuda:77")
+    broken = {finding["check"]: finding for finding in done.document if finding["status"] == "broken"}
+    assert set(broken) == {"device", "gallery"}
+    assert all(finding["advice"] for finding in broken.values())
+    assert done.code == 1
+
+
+def test_the_demo_names_both_and_one_unknown_and_leaves_nothing(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "daemon", "demo", "--json"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**environment(), "TMPDIR": str(tmp_path), "HOME": str(tmp_path)},
+        timeout=110,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert all(set(line) == {"topic", "event"} for line in lines)
+    people = [line["event"]["data"]["person"] for line in lines if line["topic"] == "face/demo/sighting/"]
+    names = {person["name"] if person else "unknown" for person in people}
+    assert names == {"Barack Obama", "Joe Biden", "unknown"}
+    assert not list(tmp_path.glob("visaged*"))
+
+
+def test_watch_prints_what_arrives_as_a_line_each_until_it_is_interrupted(visaged: Shell) -> None:
+    from daemon import events
+    from daemon.frame import CameraChange
+    from daemon.publisher import Publisher
+
+    bind = f"ipc://{visaged.folder}/events"
+    command = [sys.executable, "-m", "daemon", "watch", "--json", "--config", str(visaged.config)]
+    command += ["--topic", "camera/door/"]
+    with Publisher(bind) as publisher, subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as watcher:
+        assert watcher.stdout is not None
+        assert publisher.await_subscribers(1, threading.Event(), timeout_s=30)
+        for camera in ("garden", "door"):
+            publisher.send(events.camera(CameraChange(camera, "offline", "kein Anschluß")))
+        line = json.loads(watcher.stdout.readline())
+        watcher.send_signal(signal.SIGINT)
+        assert watcher.wait(10) == 0
+    assert line["topic"] == "camera/door/offline/"
+    assert line["event"]["data"]["reason"] == "kein Anschluß"
+
+
+def test_the_webcams_of_this_machine_are_listed(visaged: Shell) -> None:
+    done = visaged("cameras", "--json")
+    assert done.code == 0
+    assert all("path" in webcam for webcam in done.document)
+
+
+def test_watch_refuses_what_it_cannot_connect_to(visaged: Shell) -> None:
+    done = visaged("watch", "--connect", "nonsense")
+    assert done.code == 2
+    assert "nonsense" in done.err

@@ -13,10 +13,13 @@ from gallery.faces.types import BgrImage
 Chips = NDArray[np.uint8]
 """uint8[n, size, size, 3], red, green, blue: one upright face each."""
 
+Template = NDArray[np.float32]
+"""float32[5, 2]: where the landmarks belong in a chip."""
+
 DLIB_SIZE_PX = 150
 """dlib's encoder looks at squares of this side."""
 
-DLIB_TEMPLATE = np.array(
+DLIB_TEMPLATE: Template = np.array(
     [[48.70, 46.78], [102.40, 46.58], [75.24, 78.46], [51.76, 105.34], [99.12, 105.30]], np.float32
 )
 """float32[5, 2]: where MTCNN's landmarks lie in dlib's chip, measured on 791 faces of LFW that dlib's own
@@ -29,7 +32,7 @@ SMALLEST_SCALE = 1e-3
 """A face that fills 150,000 pixels is none."""
 
 
-def cut(bgr: BgrImage, landmarks: NDArray[np.float32], template: NDArray[np.float32], size_px: int) -> Chips:
+def cut(bgr: BgrImage, landmarks: NDArray[np.float32], template: Template, size_px: int) -> Chips:
     """One chip a row of landmarks float32[n, 5, 2]; what lies outside the image is black."""
     chips = np.empty((len(landmarks), size_px, size_px, 3), np.uint8)
     for chip, matrix in zip(chips, similarities(landmarks, template), strict=True):
@@ -37,7 +40,7 @@ def cut(bgr: BgrImage, landmarks: NDArray[np.float32], template: NDArray[np.floa
     return chips
 
 
-def similarities(landmarks: NDArray[np.float32], template: NDArray[np.float32]) -> NDArray[np.float64]:
+def similarities(landmarks: NDArray[np.float32], template: Template) -> NDArray[np.float64]:
     """float64[n, 2, 3]: turn, scale and shift of each face that bring its landmarks nearest to the template.
 
     Umeyama (1991), equations 40 to 42, in the closed form that two dimensions allow: there the best turn and

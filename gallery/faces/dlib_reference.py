@@ -7,6 +7,7 @@ import dlib
 import numpy as np
 
 from gallery.faces.aligner import DLIB_SIZE_PX, Chips
+from gallery.faces.chip_encoder import Batch
 from gallery.faces.models import DLIB_FIVE_POINTS, DLIB_RESNET
 from gallery.faces.types import BgrImage, Encodings, Faces
 
@@ -39,8 +40,6 @@ class DlibNet:
     def __init__(self) -> None:
         self._net = dlib.face_recognition_model_v1(str(DLIB_RESNET.checked()))
 
-    def __call__(self, chips: Chips) -> Encodings:
+    def __call__(self, chips: Batch) -> Encodings:
         """float32[n, 128] of n chips."""
-        if not len(chips):
-            return np.zeros((0, 128), np.float32)
-        return np.array(self._net.compute_face_descriptor(list(chips)), np.float32)
+        return np.array(self._net.compute_face_descriptor(list(np.asarray(chips))), np.float32)

@@ -1,64 +1,111 @@
-"""Turns faces into the vectors that tell people apart: dlib's 128-d encoder."""
+"""Turns faces into the vectors that tell people apart: dlib's encoder, and the choice among all encoders."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Literal
+from collections.abc import Sequence
+from functools import partial
 
-import numpy as np
+from gallery.faces import aligner, dlib_structure, models
+from gallery.faces.chip_encoder import ChipEncoder, Cut, Net, Space, one_by_one
+from gallery.faces.device import resolve
 
-from gallery.faces import aligner, models
-from gallery.faces.types import BgrImage, Encodings, Faces
+ALIGNMENTS = ("mtcnn", "dlib")
+ENGINES = ("torch", "dlib", "openvino")
 
-Alignment = Literal["mtcnn", "dlib"]
-Engine = Literal["torch", "dlib"]
-
-DLIB_THRESHOLD = 0.6
-"""Euclidean distance up to which dlib's author counts two encodings as one person."""
+DLIB_SPACE = Space(dimensions=128, threshold=0.6, mirror_threshold=0.588, unit_length=False)
+"""0.6 is what dlib's author trained for. Means of a face and its mirror image lie nearer together: at 0.588
+as many pairs of strangers of LFW pass."""
 
 
-class DlibEncoder:
+class DlibEncoder(ChipEncoder):
     """dlib's ResNet of 128 dimensions, in the space of face_recognition's encodings."""
 
-    name = "dlib"
-
-    def __init__(self, device: str = "cpu", alignment: Alignment = "mtcnn", engine: Engine = "dlib") -> None:
-        """alignment: mtcnn uses the landmarks that come with a face, dlib predicts its own inside the box."""
-        if alignment not in ("mtcnn", "dlib"):
-            raise ValueError(f'encoder.alignment must be "mtcnn" or "dlib", not "{alignment}"')
-        self.alignment = alignment
-        self.threshold = DLIB_THRESHOLD
-        self._cut = _predicted() if alignment == "dlib" else _from_landmarks
-        self._net = _dlib_net()
+    def __init__(
+        self,
+        device: str = "cpu",
+        alignment: str = "mtcnn",
+        engine: str = "torch",
+        mirror: bool = False,
+    ) -> None:
+        """alignment: mtcnn takes the landmarks that come with a face, dlib predicts its own inside the box.
+        engine: torch; dlib itself, as the reference; openvino, if it is installed.
+        """
+        one_of("encoder.alignment", alignment, ALIGNMENTS)
+        one_of("encoder.engine", engine, ENGINES)
+        place = resolve(device) if engine == "torch" else "cpu"
         files = [*models.DETECTOR, models.DLIB_RESNET]
-        if alignment == "dlib":
-            files.append(models.DLIB_FIVE_POINTS)
-        self.model = models.model_text(self.name, alignment, [file.sha256 for file in files])
-
-    def encode(self, bgr: BgrImage, faces: Faces) -> Encodings:
-        """float32[n, 128], row i for face i of this image."""
-        return self.encode_many([bgr], [faces])[0]
-
-    def encode_many(self, images: Sequence[BgrImage], faces: Sequence[Faces]) -> list[Encodings]:
-        """What encode gives for each image, in as few runs of the net as possible."""
-        chips = [self._cut(bgr, found) for bgr, found in zip(images, faces, strict=True)]
-        if not chips:
-            return []
-        encodings = self._net(np.concatenate(chips))
-        return np.split(encodings, np.cumsum([len(some) for some in chips])[:-1])
+        files += [models.DLIB_FIVE_POINTS] if alignment == "dlib" else []
+        super().__init__(
+            name="dlib",
+            alignment=alignment,
+            model=models.model_text("dlib", alignment, [file.sha256 for file in files], mirror),
+            space=DLIB_SPACE,
+            cut=_dlib_cut() if alignment == "dlib" else landmark_cut(aligner.DLIB_TEMPLATE, 150, place),
+            net=_dlib_net(engine, place),
+            mirror=mirror,
+        )
 
 
-def _from_landmarks(bgr: BgrImage, faces: Faces) -> aligner.Chips:
-    return aligner.cut(bgr, faces.landmarks, aligner.DLIB_TEMPLATE, aligner.DLIB_SIZE_PX)
+def build_encoder(
+    name: str = "dlib",
+    device: str = "cpu",
+    alignment: str = "mtcnn",
+    engine: str = "torch",
+    weights: str | None = None,
+    mirror: bool = False,
+) -> ChipEncoder:
+    """The encoder of this name; ValueError where the names do not fit together or its weights are missing."""
+    one_of("encoder.name", name, ("dlib", "facenet", "sface"))
+    if name == "dlib":
+        if weights is not None:
+            raise ValueError(
+                'encoder.weights is for encoder.name = "facenet" or "sface"; dlib brings its own'
+            )
+        return DlibEncoder(device, alignment, engine, mirror)
+    raise ValueError(f"encoder.name {name} is not here yet")
 
 
-def _predicted() -> Callable[[BgrImage, Faces], aligner.Chips]:
+def one_of(key: str, value: str, allowed: Sequence[str]) -> None:
+    """ValueError unless this setting is one of these."""
+    if value not in allowed:
+        choice = ", ".join(f'"{each}"' for each in allowed)
+        raise ValueError(f'{key} must be one of {choice}, not "{value}"')
+
+
+def landmark_cut(template: aligner.Template, size_px: int, device: str) -> Cut:
+    """Cuts by the landmarks that come with the faces, on the device that encodes them."""
+    if device == "cpu":
+        return one_by_one(lambda bgr, faces: aligner.cut(bgr, faces.landmarks, template, size_px))
+    from gallery.faces import torch_aligner
+
+    return partial(torch_aligner.cut, template=template, size_px=size_px, device=device)
+
+
+def _dlib_cut() -> Cut:
     from gallery.faces.dlib_reference import PredictorAligner
 
-    return PredictorAligner().cut
+    return one_by_one(PredictorAligner().cut)
 
 
-def _dlib_net() -> Callable[[aligner.Chips], Encodings]:
-    from gallery.faces.dlib_reference import DlibNet
+def _dlib_net(engine: str, device: str) -> Net:
+    if engine == "dlib":
+        from gallery.faces.dlib_reference import DlibNet
 
-    return DlibNet()
+        return DlibNet()
+    resnet = dlib_structure.read(models.DLIB_RESNET.read())
+    if engine == "openvino":
+        return _openvino_net(resnet)
+    from gallery.faces.dlib_resnet import DlibResnet
+    from gallery.faces.torch_runner import TorchRunner
+
+    return TorchRunner(DlibResnet(resnet, device), device)
+
+
+def _openvino_net(resnet: dlib_structure.Resnet) -> Net:
+    try:
+        from gallery.faces.dlib_openvino import DlibOpenvino
+    except ModuleNotFoundError:
+        raise ValueError('encoder.engine "openvino" is not installed: uv sync --extra openvino') from None
+    from torch import get_num_threads
+
+    return DlibOpenvino(resnet, get_num_threads())

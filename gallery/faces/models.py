@@ -93,7 +93,7 @@ def read_checked(file: Path, sha256: str) -> bytes:
     return content
 
 
-def model_text(name: str, alignment: str, digests: Iterable[str]) -> str:
+def model_text(name: str, alignment: str, digests: Iterable[str], mirror: bool = False) -> str:
     """What an encoding came from, e.g. dlib-mtcnn-1a2b3c4d5e6f7a8b; equal text, comparable encodings."""
     joined = hashlib.sha256("".join(digests).encode("ascii")).hexdigest()
-    return f"{name}-{alignment}-{joined[:16]}"
+    return f"{name}-{alignment}{'-mirror' if mirror else ''}-{joined[:16]}"

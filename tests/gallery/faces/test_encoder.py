@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
 import warnings
 from functools import cache
 from pathlib import Path
@@ -12,7 +15,7 @@ import pytest
 from numpy.typing import NDArray
 
 from gallery.faces.detector import MtcnnDetector
-from gallery.faces.encoder import DlibEncoder
+from gallery.faces.encoder import DlibEncoder, build_encoder
 from gallery.faces.types import BgrImage, Encodings, Faces
 
 
@@ -23,7 +26,7 @@ def detector() -> MtcnnDetector:
 
 @cache
 def encoder(alignment: str) -> DlibEncoder:
-    return DlibEncoder(alignment=alignment)  # type: ignore[arg-type]
+    return DlibEncoder(alignment=alignment)
 
 
 def picture(shared_data: Path, name: str) -> tuple[BgrImage, Faces]:
@@ -109,6 +112,57 @@ def test_the_two_alignments_are_different_models() -> None:
     assert encoder("dlib").model.startswith("dlib-dlib-")
 
 
-def test_an_unknown_alignment_is_refused() -> None:
-    with pytest.raises(ValueError, match=r'encoder\.alignment must be "mtcnn" or "dlib", not "eyes"'):
-        DlibEncoder(alignment="eyes")  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"alignment": "eyes"}, 'encoder.alignment must be one of "mtcnn", "dlib", not "eyes"'),
+        ({"engine": "onnx"}, 'encoder.engine must be one of "torch", "dlib", "openvino", not "onnx"'),
+        ({"name": "arcface"}, 'encoder.name must be one of "dlib", "facenet", "sface", not "arcface"'),
+        ({"weights": "a.pt"}, "encoder.weights is for encoder.name"),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused(settings: dict[str, str], message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        build_encoder(**settings)  # type: ignore[arg-type]
+
+
+def test_an_engine_that_is_not_installed_is_told_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "gallery.faces.dlib_openvino", raising=False)
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    with pytest.raises(ValueError, match="uv sync --extra openvino"):
+        build_encoder(engine="openvino")
+
+
+def test_every_engine_gives_comparable_encodings(shared_data: Path) -> None:
+    bgr, faces = picture(shared_data, "stills/two_people.jpg")
+    reference = DlibEncoder(engine="dlib")
+    assert reference.model == encoder("mtcnn").model
+    np.testing.assert_allclose(reference.encode(bgr, faces), encoder("mtcnn").encode(bgr, faces), atol=1e-5)
+
+
+def test_a_mirrored_face_has_the_same_encoding_where_mirror_images_are_averaged(shared_data: Path) -> None:
+    bgr, faces = picture(shared_data, "gallery/biden.jpg")
+    mirrored = np.ascontiguousarray(bgr[:, ::-1])
+    right_left = faces.landmarks[:, [1, 0, 2, 4, 3]] * np.array([-1, 1], np.float32)
+    # Landmarks of the mirror image, moved so that the slightly lopsided template cuts the same square.
+    averaging, plain = DlibEncoder(mirror=True), encoder("mtcnn")
+    there = Faces(faces.boxes, faces.scores, right_left + np.array([bgr.shape[1] - 1, 0], np.float32))
+    near = np.linalg.norm(averaging.encode(bgr, faces) - averaging.encode(mirrored, there))
+    far = np.linalg.norm(plain.encode(bgr, faces) - plain.encode(mirrored, there))
+    assert near < far / 2
+    assert averaging.threshold == 0.588
+    assert averaging.model != plain.model
+
+
+def test_by_default_neither_dlib_nor_face_recognition_is_imported() -> None:
+    unwanted = ("dlib", "_dlib_pybind11", "face_recognition", "facenet_pytorch", "openvino", "torchvision")
+    code = (
+        "import sys, numpy as np; from gallery.faces.encoder import build_encoder\n"
+        "from gallery.faces.types import Faces\n"
+        "points = np.float32([[[1, 1], [5, 1], [3, 3], [1, 5], [5, 5]]])\n"
+        "face = Faces(np.float32([[0, 0, 9, 9]]), np.ones(1, np.float32), points)\n"
+        "build_encoder().encode(np.zeros((9, 9, 3), np.uint8), face)\n"
+        f"sys.exit(', '.join(name for name in {unwanted!r} if name in sys.modules) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

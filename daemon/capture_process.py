@@ -22,8 +22,8 @@ docs/decisions/0042: the first picture after 0.4 s instead of 4.1 s.
 """
 FFMPEG_LOG_LEVEL = "24"
 """Warnings: a refused password is one. They go to stdout, with a prefix."""
-HARMLESS = "deprecated pixel format"
-"""FFmpeg warns of this in every MJPEG stream."""
+NO_REASONS = ("deprecated pixel format", "Immediate exit requested")
+"""FFmpeg says the first of every MJPEG stream, and the second when our own time limit ends a read."""
 COMPLAINT_BYTES = 4096
 """How much of the end of what a process wrote is looked at."""
 _FFMPEG_PREFIX = re.compile(r"^\[OPENCV:FFMPEG:\d+\]\s*")
@@ -141,7 +141,7 @@ class CaptureProcess:
             while received := os.read(self._complaints, COMPLAINT_BYTES):
                 text = (text + received)[-COMPLAINT_BYTES:]
         lines = [line.strip() for line in text.decode(errors="replace").splitlines()]
-        if lines := [line for line in lines if line and HARMLESS not in line]:
+        if lines := [line for line in lines if line and not any(word in line for word in NO_REASONS)]:
             self._complaint = _FFMPEG_PREFIX.sub("", lines[-1])
 
     def _cause_of_death(self) -> str:

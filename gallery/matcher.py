@@ -18,6 +18,11 @@ FACES_AT_ONCE = 64
 """Bounds the table of faces by encodings: 64 x 100,000 float32 are 26 MB."""
 
 
+FACES_FOR_BLAS = 8
+"""For fewer faces one thread that reads the gallery once is as fast as BLAS, and does not wait up to 20 ms
+for BLAS's other threads where cameras and detector have the cores (docs/decisions/0031)."""
+
+
 @dataclass(frozen=True, slots=True)
 class RunnerUp:
     """The nearest person other than the nearest."""
@@ -111,24 +116,33 @@ def match(index: Index, encodings: ArrayLike, threshold: float) -> list[Match]:
 
 
 def _match_some(index: Index, encodings: NDArray[np.float32], threshold: float) -> list[Match]:
-    # |a - b|² = |a|² + |b|² - 2ab is one pass of BLAS over the gallery instead of three of numpy, but
-    # float32 cancels near 0. So it only chooses candidates, with a bound on its error, and the few
+    # |a - b|² = |a|² + |b|² - 2ab is one pass over the gallery instead of numpy's three, but in float32 it
+    # cancels near 0. So it only chooses candidates, with a bound on its error, and the few
     # encodings that may be a nearest or a runner-up are measured again, plainly and in float64.
     own_norms = np.einsum("ij,ij->i", encodings, encodings)
-    table = encodings @ index.encodings.T
+    table = _products(encodings, index.encodings)
     table *= -2
     table += index.squared_norms
     table += own_norms[:, None]
     by_person = np.minimum.reduceat(table, index.starts, axis=1)
     second = min(1, len(index.people) - 1)
     limits = np.partition(by_person, second, axis=1)[:, second]
-    # Each term is off by at most d + 2 roundings of half an eps; what is added here is twice two such errors.
-    rounding = (encodings.shape[1] + 2) * float(np.finfo(np.float32).eps)
-    limits += 4 * rounding * (own_norms + index.squared_norms.max())
+    # Whatever the order of summing, what is in the table is off by at most (d + 4) eps (|a|² + |b|²), and both
+    # the limit and a candidate may be; the smallest normal number stands for what underflows.
+    precision = np.finfo(np.float32)
+    rounding = 4 * (encodings.shape[1] + 4) * float(precision.eps)
+    limits += rounding * (own_norms + index.squared_norms.max()) + float(precision.tiny)
     return [
         _decide(index, encoding, np.flatnonzero(distances <= limit), threshold)
         for encoding, distances, limit in zip(encodings, table, limits, strict=True)
     ]
+
+
+def _products(encodings: NDArray[np.float32], enrolled: NDArray[np.float32]) -> NDArray[np.float32]:
+    if len(encodings) >= FACES_FOR_BLAS:
+        return encodings @ enrolled.T
+    products: NDArray[np.float32] = np.einsum("ij,kj->ik", encodings, enrolled)
+    return products
 
 
 def _decide(

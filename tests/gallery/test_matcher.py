@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
@@ -91,13 +91,14 @@ def test_a_copy_of_an_enrolled_encoding_is_at_distance_zero_however_long_it_is()
 coordinates = st.floats(-4, 4, width=32)
 
 
+@settings(deadline=None)
 @given(data=st.data(), people_count=st.integers(1, 6), width=st.integers(1, 8))
 def test_a_match_is_what_the_plain_definition_says(
     data: st.DataObject, people_count: int, width: int
 ) -> None:
     count = data.draw(st.integers(people_count, 24))
     rows = data.draw(arrays(np.float32, (count, width), elements=coordinates))
-    face = data.draw(arrays(np.float32, (1, width), elements=coordinates))
+    faces = data.draw(arrays(np.float32, (data.draw(st.integers(1, 12)), width), elements=coordinates))
     owners = list(range(people_count)) + data.draw(
         st.lists(
             st.integers(0, people_count - 1), min_size=count - people_count, max_size=count - people_count
@@ -106,9 +107,9 @@ def test_a_match_is_what_the_plain_definition_says(
     threshold = data.draw(st.floats(0, 8))
     people = [person(str(i)) for i in range(people_count)]
 
-    (found,) = match(Index.of(people, owners, rows, model=MODEL, revision=1), face, threshold)
+    found = match(Index.of(people, owners, rows, model=MODEL, revision=1), faces, threshold)
 
-    assert found == by_definition(people, owners, rows, face[0], threshold)
+    assert found == [by_definition(people, owners, rows, face, threshold) for face in faces]
 
 
 def by_definition(

@@ -105,7 +105,10 @@ def test_watch_prints_what_arrives_as_a_line_each_until_it_is_interrupted(visage
     bind = f"ipc://{visaged.folder}/events"
     command = [sys.executable, "-m", "daemon", "watch", "--json", "--config", str(visaged.config)]
     command += ["--topic", "camera/door/"]
-    with Publisher(bind) as publisher, subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as watcher:
+    with (
+        Publisher(bind) as publisher,
+        subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as watcher,
+    ):
         assert watcher.stdout is not None
         assert publisher.await_subscribers(1, threading.Event(), timeout_s=30)
         for camera in ("garden", "door"):

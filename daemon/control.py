@@ -27,7 +27,7 @@ POLL_MS = 100
 """How soon a stop is noticed."""
 
 
-class NotUnderstood(ValueError):  # noqa: N818
+class NotUnderstood(ValueError):
     """A request that is none of ours; the text says what would be right."""
 
 

@@ -19,7 +19,7 @@ NOT_A_LETTER = "\U0010fffe"
 """No font has it, so drawing it shows the font's box for what is missing."""
 
 
-class NoFont(LookupError):  # noqa: N818
+class NoFont(LookupError):
     """No font of this machine has the letters."""
 
 

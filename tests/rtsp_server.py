@@ -1,8 +1,8 @@
 """A real RTSP server for tests: serves one clip for ever at /camera, under the system's Python.
 
 `/usr/bin/python3 tests/rtsp_server.py [--port N] [--clip FILE] [--password P] [--size WxH]
-[--key-frame-every N]` prints `port N` when it listens. On stdin, `pause` holds the stream back with the
-connection alive, `resume` lets it go on, `size WxH` changes the size for connections made from then on.
+[--key-frame-every N] [--shared]` prints `port N` when it listens. On stdin, `pause` holds the stream back
+with the connection alive, `resume` lets it go on, `size WxH` changes the size for connections made from then on.
 Exit code 77: something it needs is not installed (its last line says what).
 """
 
@@ -117,6 +117,7 @@ def main() -> None:
     parser.add_argument("--password")
     parser.add_argument("--size", default="320x240")
     parser.add_argument("--key-frame-every", type=int, default=10)
+    parser.add_argument("--shared", action="store_true", help="a second viewer joins the first one's stream")
     options = parser.parse_args()
     Gst.init(None)
 
@@ -131,6 +132,7 @@ def main() -> None:
         "caps=video/x-h264,stream-format=byte-stream,alignment=au ! "
         "rtph264pay name=pay0 pt=96 config-interval=-1 )"
     )
+    factory.set_shared(options.shared)
     factory.connect("media-configure", lambda _, media: feed.start(media))
     server = GstRtspServer.RTSPServer()
     server.set_address("127.0.0.1")

@@ -18,12 +18,20 @@ MISSING = 77
 class RtspServer:
     """A camera at rtsp://127.0.0.1:PORT/camera. The test is skipped where its packages are missing."""
 
-    def __init__(self, port: int = 0, clip: Path | None = None, password: str | None = None) -> None:
+    def __init__(
+        self,
+        port: int = 0,
+        clip: Path | None = None,
+        password: str | None = None,
+        shared_with_key_frame_every: int | None = None,
+    ) -> None:
         if not Path(SYSTEM_PYTHON).exists():
             pytest.skip(f"no {SYSTEM_PYTHON} to run an RTSP server with")
         options = ["--port", str(port)]
         options += ["--clip", str(clip)] if clip else []
         options += ["--password", password] if password else []
+        if shared_with_key_frame_every:
+            options += ["--shared", "--key-frame-every", str(shared_with_key_frame_every)]
         self._process = subprocess.Popen(
             [SYSTEM_PYTHON, str(SCRIPT), *options], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )

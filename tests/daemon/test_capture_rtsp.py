@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -66,6 +67,18 @@ def test_a_stream_that_is_held_back_with_its_connection_alive_is_noticed() -> No
         assert "no frame for" in str(changes(happened)[0].reason)
         server.tell("resume")
         gather_until(cameras, frames_after("online"), 30)
+
+
+def test_a_stream_that_is_joined_long_before_its_next_key_frame_is_waited_for() -> None:
+    patience = replace(SHORT_PATIENCE, read_timeout_s=1.0, first_frame_timeout_s=10.0)
+    with (
+        RtspServer(shared_with_key_frame_every=100) as server,
+        Cameras([rtsp(server)], STARTED, patience) as first_viewer,
+    ):
+        gather_until(first_viewer, frames_after("online", 5), 30)
+        with Cameras([rtsp(server)], STARTED, patience) as cameras:
+            happened = gather_until(cameras, frames_after("online", 5), 30)
+    assert states(happened) == ["online"]
 
 
 def test_a_server_that_asks_for_a_password_gets_it_and_refuses_a_wrong_one() -> None:

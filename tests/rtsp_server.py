@@ -2,7 +2,7 @@
 
 `/usr/bin/python3 tests/rtsp_server.py [--port N] [--clip FILE] [--password P] [--size WxH]
 [--key-frame-every N] [--shared]` prints `port N` when it listens. On stdin, `pause` holds the stream back
-with the connection alive, `resume` lets it go on, `size WxH` changes the size for connections made from then on.
+with the connection alive, `resume` lets it go on, `size WxH` changes the size for connections from then on.
 Exit code 77: something it needs is not installed (its last line says what).
 """
 

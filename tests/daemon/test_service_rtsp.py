@@ -7,15 +7,12 @@ from itertools import pairwise
 from pathlib import Path
 
 from daemon.client import Received, Subscription, subscribe
-from daemon.demo_clip import write_clip
-from tests.conftest import REPOSITORY
 from tests.daemon.rtsp import RtspServer
 from tests.daemon.running import Home, running
 
 
-def test_a_camera_that_dies_goes_offline_and_comes_back_with_its_faces(tmp_path: Path) -> None:
-    clip = tmp_path / "clip.avi"
-    write_clip(REPOSITORY / "samples", clip)
+def test_a_camera_that_dies_goes_offline_and_comes_back_with_its_faces(shared_data: Path) -> None:
+    clip = shared_data / "fixtures" / "clips" / "asl_milk.mkv"
     with tempfile.TemporaryDirectory(prefix="visaged-") as folder, RtspServer(clip=clip) as server:
         home = Home(Path(folder), (("door", server.url(), False),))
         with (

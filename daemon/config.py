@@ -52,7 +52,7 @@ class CameraConfig:
     fps: Annotated[float, Field(gt=0, le=1000)] | None = None
     """Frames a second asked of a webcam; None: its own default."""
     fourcc: Annotated[str, Field(pattern=r"^[A-Za-z0-9]{4}$")] | None = None
-    """Pixel format asked of a webcam, such as MJPG; None: its own default."""
+    """Pixel format asked of a webcam; None: MJPG, because uncompressed video does not fit through USB 2."""
 
 
 @dataclass(frozen=True, slots=True, config=STRICT)

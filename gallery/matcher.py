@@ -127,8 +127,8 @@ def _match_some(index: Index, encodings: NDArray[np.float32], threshold: float) 
     by_person = np.minimum.reduceat(table, index.starts, axis=1)
     second = min(1, len(index.people) - 1)
     limits = np.partition(by_person, second, axis=1)[:, second]
-    # Whatever the order of summing, what is in the table is off by at most (d + 4) eps (|a|² + |b|²), and both
-    # the limit and a candidate may be; the smallest normal number stands for what underflows.
+    # Whatever the order of summing, the table is off by at most (d + 4) eps (|a|² + |b|²), and both the limit
+    # and a candidate may be; the smallest normal number stands for what underflows.
     precision = np.finfo(np.float32)
     rounding = 4 * (encodings.shape[1] + 4) * float(precision.eps)
     limits += rounding * (own_norms + index.squared_norms.max()) + float(precision.tiny)

@@ -230,6 +230,13 @@ def test_a_changed_number_within_an_encoding_is_noticed(path: Path) -> None:
             gallery.references("person 0")
 
 
+def test_a_table_that_is_not_as_it_was_made_is_noticed(path: Path) -> None:
+    fill(path, people=1)
+    path.write_bytes(path.read_bytes().replace(b"source_name      TEXT", b"source_nano      TEXT"))
+    with pytest.raises(GalleryDamaged, match="tables"):
+        Gallery.open(path)
+
+
 def test_a_gallery_that_another_holds_is_busy(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gallery.schema.BUSY_TIMEOUT_S", 0.05)
     with Gallery.open(path) as gallery, Gallery.open(path) as other, transaction(other._connection):

@@ -78,6 +78,11 @@ class ControlServer:
         self._context.term()
         self._path.unlink(missing_ok=True)
 
+    def check(self) -> None:
+        """Raises if the thread died of a bug, which it has told on stderr: a daemon without it would lie."""
+        if not self._thread.is_alive():
+            raise RuntimeError("the thread of the control socket died")
+
     def _serve(self) -> None:
         # SQLite's connections belong to the thread that opened them.
         with Gallery.open(Path(self._facts.gallery)) as gallery:

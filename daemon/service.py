@@ -17,6 +17,7 @@ from daemon.frame import CameraChange, Frame, StartTime
 from daemon.pipeline import Pipeline
 from daemon.publisher import Publisher
 from daemon.version import version
+from gallery.errors import GalleryError
 
 if TYPE_CHECKING:
     from daemon.config import Config
@@ -70,9 +71,10 @@ class Service:
         self._stop = stop
         self._pipeline = Pipeline(engine, gallery.index(engine.model), config.encoder.threshold)
         self._tallies = {camera.name: Tally() for camera in config.camera}
-        self._started = StartTime(time.time_ns(), time.monotonic_ns())
+        self._up_since_s = time.monotonic()
         self._heartbeat = Moment(HEARTBEAT_S)
         self._gallery_poll = Moment(GALLERY_POLL_S)
+        self._gallery_failed = False
 
     def run(self, device: str, await_subscribers: int, *, insecure: bool) -> None:
         """Until every camera has ended or the stop is set; raises BindRefused where a socket can't be had."""
@@ -80,20 +82,21 @@ class Service:
         facts = Facts(version(), str(self._gallery.path), model)
         with (
             Publisher(self._config.events.bind, insecure=insecure) as publisher,
-            ControlServer(self._config.control_path, facts, self._snapshot),
+            ControlServer(self._config.control_path, facts, self._snapshot) as control,
         ):
             names = [camera.name for camera in self._config.camera]
             started = events.Started(version(), device, model, self._pipeline.index.revision, names)
             publisher.send(events.daemon(started))
             with self._last_word(publisher):
                 if self._subscribers_came(publisher, await_subscribers):
-                    # Files play from now on: their frames count from here, not from the start of the waiting.
-                    self._started = StartTime(time.time_ns(), time.monotonic_ns())
-                    self._watch(publisher)
+                    self._watch(publisher, control)
 
-    def _watch(self, publisher: Publisher) -> None:
-        with Cameras(self._config.camera, self._started) as cameras:
+    def _watch(self, publisher: Publisher, control: ControlServer) -> None:
+        # Files play from now on: their frames count from here, not from the start of the waiting.
+        started = StartTime(time.time_ns(), time.monotonic_ns())
+        with Cameras(self._config.camera, started) as cameras:
             while not (self._stop.is_set() or cameras.ended):
+                control.check()
                 happened = cameras.gather(GATHER_S)
                 self._follow_gallery()
                 for event in self._told(happened):
@@ -119,9 +122,21 @@ class Service:
                 )
 
     def _follow_gallery(self) -> None:
-        if self._gallery_poll.has_come() and self._gallery.changed():
-            self._pipeline.index = self._gallery.index(self._pipeline.index.model)
-            index = self._pipeline.index
+        """Takes over what was enrolled or removed; goes on with what it knows where the gallery fails."""
+        if not self._gallery_poll.has_come():
+            return
+        try:
+            if not self._gallery.changed():
+                return
+            self._pipeline.index = index = self._gallery.index(self._pipeline.index.model)
+        except GalleryError as error:
+            if not self._gallery_failed:
+                logger.error(
+                    "the gallery of revision %s stays in use: %s", self._pipeline.index.revision, error
+                )
+            self._gallery_failed = True
+        else:
+            self._gallery_failed = False
             logger.info(
                 "gallery revision %s: %s people, %s encodings", index.revision, len(index.people), len(index)
             )
@@ -143,7 +158,7 @@ class Service:
             count = counts.get(name)
             read, replaced = (count.read, count.replaced) if count else (0, 0)
             pulses.append(events.CameraPulse(name, tally.state, read, tally.processed, replaced))
-        uptime_s = (time.monotonic_ns() - self._started.monotonic_ns) / 1e9
+        uptime_s = time.monotonic() - self._up_since_s
         publisher.send(events.daemon(events.Heartbeat(round(uptime_s, 3), publisher.overruns, pulses)))
 
     @contextmanager

@@ -69,7 +69,7 @@ def test_imports_point_inwards_and_heavy_libraries_stay_at_home(file: Path) -> N
 
 def test_only_the_readers_open_cameras() -> None:
     users = {ids(file) for file in modules() if "VideoCapture(" in file.read_text()}
-    assert users == {"daemon/file_readers.py", "daemon/live_readers.py"}
+    assert users == {"daemon/readers.py", "daemon/live_readers.py"}
 
 
 @pytest.mark.parametrize(

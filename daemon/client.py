@@ -192,8 +192,8 @@ def _refuse(constant: str) -> NoReturn:
 
 
 def _configure(socket: zmq.Socket[bytes]) -> None:
-    # No HEARTBEAT_IVL here: with it, libzmq 4.3.5 aborts the process of a subscriber whose own queue is full
-    # (its issue 3937). The daemon pings, and tells us by HEARTBEAT_TTL when to give it up.
+    # No HEARTBEAT_IVL: with it libzmq 4.3.5 aborts a program whose queue is full (its issue 3937). TCP's
+    # keepalive notices a vanished host as well.
     for option, value in (
         (zmq.RCVHWM, QUEUE_EVENTS),
         (zmq.LINGER, 0),

@@ -31,6 +31,8 @@ class Endpoint:
     """As ZeroMQ takes it."""
     ipv6: bool
     """Whether the socket has to speak IPv6 for it."""
+    local: bool
+    """Whether nobody but this host reaches it."""
     path: Path | None
     """The socket's file for ipc://; None for tcp://."""
 
@@ -70,13 +72,14 @@ def _check_tcp(bind: str, insecure: bool) -> Endpoint:
     address = _address(host)
     if address is None and not re.fullmatch(r"\*|[A-Za-z0-9_.-]+", host):
         raise BindRefused(f"events can't be bound to {bind}: {host} is no address; IPv6 is written [::1]")
-    if not insecure and not (address is not None and address.is_loopback):
+    local = address is not None and address.is_loopback
+    if not local and not insecure:
         raise BindRefused(
             f"events are not bound to {bind}: anybody who reaches it could read who was seen; "
             "use tcp://127.0.0.1:PORT, or --insecure to do it all the same"
         )
     ipv6 = host == "*" or (address is not None and address.version == 6)
-    return Endpoint(f"tcp://{host}:{port}", ipv6, None)
+    return Endpoint(f"tcp://{host}:{port}", ipv6, local, None)
 
 
 def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
@@ -99,7 +102,7 @@ def _check_ipc(bind: str) -> Endpoint:
         raise BindRefused(
             f"events can't be bound to {bind}: a socket's path has at most {IPC_PATH_BYTES} bytes"
         )
-    return Endpoint(f"ipc://{path}", False, path)
+    return Endpoint(f"ipc://{path}", ipv6=False, local=True, path=path)
 
 
 def _somebody_listens(path: Path) -> bool:

@@ -6,12 +6,13 @@ import logging
 import os
 import threading
 import time
+from pathlib import Path
 from types import TracebackType
 
 import zmq
 import zmq.utils.monitor
 
-from daemon.endpoint import BindRefused, check_bind, claim
+from daemon.endpoint import BindRefused, Endpoint, check_bind, claim
 from daemon.events import Event
 
 logger = logging.getLogger(__name__)
@@ -24,12 +25,13 @@ LINGER_MS = 200
 CLOSE_LINGER_MS = 3_000
 """At an orderly end: how long events may still travel. A stopped subscriber costs all of it."""
 HEARTBEAT_MS = 5_000
-"""ZMTP ping to each subscriber."""
-HEARTBEAT_TIMEOUT_MS = 300_000
-"""No answer to a ping for so long: the subscriber is gone, its queue is dropped. Long, because one that
-stands still with its own queue full does not read our pings, and would lose what waits for it here."""
+"""ZMTP ping to each subscriber, unless only this host reaches the socket: there the kernel tells of each
+death, and a ping that a subscriber with a full queue has not read yet may abort it (docs/decisions/0051)."""
 HEARTBEAT_TTL_MS = 15_000
-"""What we ask of the subscriber: silence for so long means that we are gone, and that it should reconnect."""
+"""What a ping asks of the subscriber: silence for so long means that we are gone, connect again."""
+HEARTBEAT_TIMEOUT_MS = 3_600_000
+"""For an answer. TCP gives up a vanished host long before; who does not answer stands still with its own
+queue full, and cutting it off would lose what waits for it here, or abort it."""
 HANDSHAKE_MS = 5_000
 """A peer that connects and does not speak ZMTP is cut off after this."""
 PEER_MESSAGE_BYTES = 4_096
@@ -39,17 +41,13 @@ PEER_QUEUE_MESSAGES = 1_000
 BACKLOG = 128
 """Connections waiting to be accepted."""
 KEEPALIVE_IDLE_S, KEEPALIVE_INTERVAL_S, KEEPALIVE_COUNT = 60, 15, 4
-"""TCP's own check, for peers that do not answer a ZMTP ping yet or never will."""
+"""TCP's own check: a subscriber whose host vanished is forgotten after two minutes."""
 SETTLE_MS = 100
 """The topics of a peer arrive one by one, just after its handshake: so long nothing new may have come."""
 STOP_POLL_MS = 100
 
-_FAILED = (
-    zmq.Event.HANDSHAKE_FAILED_NO_DETAIL
-    | zmq.Event.HANDSHAKE_FAILED_PROTOCOL
-    | zmq.Event.HANDSHAKE_FAILED_AUTH
-)
-_WATCHED = zmq.Event.HANDSHAKE_SUCCEEDED | zmq.Event.DISCONNECTED | _FAILED
+WATCHED = zmq.Event.ACCEPTED | zmq.Event.HANDSHAKE_SUCCEEDED | zmq.Event.DISCONNECTED
+"""What the socket's monitor tells us."""
 
 
 class Publisher:
@@ -62,17 +60,19 @@ class Publisher:
             claim(endpoint.path)
         self.overruns = 0
         """How often a subscriber's queue became full; it lost events then, ZeroMQ does not say how many."""
+        self._connections: set[int] = set()
         self._peers = 0
-        self._handshake_failed = False
         self._prefixes: set[bytes] = set()
         self._news_s = time.monotonic()
+        self._path: Path | None = None
         self._context = zmq.Context(io_threads=1)
         self._socket = self._context.socket(zmq.XPUB)
         self._monitor = self._context.socket(zmq.PAIR)
         try:
-            _configure(self._socket, endpoint.ipv6)
+            _configure(self._socket, endpoint)
             self._watch_peers()
             _bind(self._socket, endpoint.uri, private=endpoint.path is not None)
+            self._path = endpoint.path
         except BaseException:
             self.close(0)
             raise
@@ -129,6 +129,9 @@ class Publisher:
         """Lets what is queued travel for at most this long, then drops it. May be called twice."""
         if self._socket.closed:
             return
+        if self._path is not None:
+            # ZeroMQ leaves it. Before closing, while it is certainly still ours.
+            self._path.unlink(missing_ok=True)
         self._socket.disable_monitor()
         self._monitor.close(0)
         self._socket.close(linger_ms)
@@ -138,30 +141,30 @@ class Publisher:
         # A queue without bound: were it ever full, ZeroMQ's own thread would wait for us to read.
         self._monitor.set(zmq.RCVHWM, 0)
         address = f"inproc://publisher-{id(self)}"
-        self._socket.monitor(address, _WATCHED)
+        self._socket.monitor(address, WATCHED)
         self._monitor.connect(address)
 
     def _listen(self) -> None:
         """Reads what peers and the monitor have told since the last time, without waiting."""
         while _readable(self._monitor):
             message = zmq.utils.monitor.recv_monitor_message(self._monitor, zmq.DONTWAIT)
-            self._note_peer(zmq.Event(message["event"]))
+            self._note_peer(zmq.Event(message["event"]), int(message["value"]))
         for _ in range(PEER_QUEUE_MESSAGES):
             if not _readable(self._socket):
                 return
             self._note_subscription(self._socket.recv(zmq.DONTWAIT))
 
-    def _note_peer(self, event: zmq.Event) -> None:
-        if event & _FAILED:
-            self._handshake_failed = True
-        elif event & zmq.Event.HANDSHAKE_SUCCEEDED:
+    def _note_peer(self, event: zmq.Event, descriptor: int) -> None:
+        if event == zmq.Event.ACCEPTED:
+            self._connections.add(descriptor)
+        elif event == zmq.Event.HANDSHAKE_SUCCEEDED:
             self._peers += 1
             self._news_s = time.monotonic()
-        elif self._handshake_failed:
-            # A failed handshake is told twice: as failed, and right after that as disconnected.
-            self._handshake_failed = False
         else:
-            self._peers -= 1
+            # ZeroMQ does not say which connection's handshake succeeded, nor of each that it failed. But what
+            # stays connected beyond HANDSHAKE_MS is a peer, so this is right again after that at the latest.
+            self._connections.discard(descriptor)
+            self._peers = min(self._peers, len(self._connections))
 
     def _note_subscription(self, message: bytes) -> None:
         self._news_s = time.monotonic()
@@ -176,7 +179,7 @@ def _readable(socket: zmq.Socket[bytes]) -> bool:
     return bool(int(socket.get(zmq.EVENTS)) & zmq.POLLIN)
 
 
-def _configure(socket: zmq.Socket[bytes], ipv6: bool) -> None:
+def _configure(socket: zmq.Socket[bytes], endpoint: Endpoint) -> None:
     for option, value in (
         (zmq.SNDHWM, QUEUE_EVENTS),
         (zmq.RCVHWM, PEER_QUEUE_MESSAGES),
@@ -187,7 +190,7 @@ def _configure(socket: zmq.Socket[bytes], ipv6: bool) -> None:
         (zmq.XPUB_VERBOSE, 1),
         (zmq.MAXMSGSIZE, PEER_MESSAGE_BYTES),
         (zmq.HANDSHAKE_IVL, HANDSHAKE_MS),
-        (zmq.HEARTBEAT_IVL, HEARTBEAT_MS),
+        (zmq.HEARTBEAT_IVL, 0 if endpoint.local else HEARTBEAT_MS),
         (zmq.HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT_MS),
         (zmq.HEARTBEAT_TTL, HEARTBEAT_TTL_MS),
         (zmq.TCP_KEEPALIVE, 1),
@@ -196,7 +199,7 @@ def _configure(socket: zmq.Socket[bytes], ipv6: bool) -> None:
         (zmq.TCP_KEEPALIVE_CNT, KEEPALIVE_COUNT),
         (zmq.BACKLOG, BACKLOG),
         # With IPv6 on, ZeroMQ would bind 127.0.0.1 as ::ffff:127.0.0.1.
-        (zmq.IPV6, int(ipv6)),
+        (zmq.IPV6, int(endpoint.ipv6)),
     ):
         socket.set(option, value)
 

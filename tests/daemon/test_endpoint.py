@@ -23,7 +23,7 @@ from daemon.endpoint import BindRefused, Endpoint, check_bind, claim
     ],
 )
 def test_loopback_is_bound(bind: str, uri: str, ipv6: bool) -> None:
-    assert check_bind(bind) == Endpoint(uri, ipv6, None)
+    assert check_bind(bind) == Endpoint(uri, ipv6, local=True, path=None)
 
 
 EXPOSED = [
@@ -54,7 +54,8 @@ def test_what_others_could_reach_is_refused_in_one_line_with_the_way_out(bind: s
 
 @pytest.mark.parametrize("bind", EXPOSED)
 def test_what_others_could_reach_is_bound_where_insecure_is_said(bind: str) -> None:
-    assert check_bind(bind, insecure=True).uri == bind
+    endpoint = check_bind(bind, insecure=True)
+    assert (endpoint.uri, endpoint.local) == (bind, False)
 
 
 @pytest.mark.parametrize(
@@ -93,7 +94,7 @@ def test_what_is_no_place_to_bind_is_refused_whatever_else_is_said(bind: str) ->
 
 def test_a_path_of_a_socket_is_bound(tmp_path: Path) -> None:
     path = tmp_path / "events.sock"
-    assert check_bind(f"ipc://{path}") == Endpoint(f"ipc://{path}", False, path)
+    assert check_bind(f"ipc://{path}") == Endpoint(f"ipc://{path}", ipv6=False, local=True, path=path)
 
 
 def test_the_folder_of_a_socket_is_private_where_we_make_it(tmp_path: Path) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from gallery.faces.aligner import Chips
+from gallery.faces import aligner
+from gallery.faces.aligner import Chips, Template
 from gallery.faces.types import BgrImage, Encodings, Faces
 
 if TYPE_CHECKING:
@@ -79,6 +81,22 @@ def one_by_one(cut_one: Callable[[BgrImage, Faces], Chips]) -> Cut:
         return np.concatenate([cut_one(bgr, found) for bgr, found in zip(images, faces, strict=True)])
 
     return cut
+
+
+def landmark_cut(template: Template, size_px: int, device: str) -> Cut:
+    """Cuts by the landmarks that come with the faces, on the device that encodes them."""
+    if device == "cpu":
+        return one_by_one(lambda bgr, faces: aligner.cut(bgr, faces.landmarks, template, size_px))
+    from gallery.faces import torch_aligner
+
+    return partial(torch_aligner.cut, template=template, size_px=size_px, device=device)
+
+
+def one_of(key: str, value: str, allowed: Sequence[str]) -> None:
+    """ValueError unless this setting is one of these."""
+    if value not in allowed:
+        choice = " or ".join(f'"{each}"' for each in allowed)
+        raise ValueError(f'{key} must be {choice}, not "{value}"')
 
 
 def _with_mirror_images(chips: Batch) -> Batch:

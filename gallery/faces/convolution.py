@@ -24,19 +24,21 @@ class Convolution:
         weights: NDArray[np.float32],
         bias: NDArray[np.float32],
         stride: int = 1,
-        padding: tuple[int, int] = (0, 0),
+        padding: tuple[int, ...] = (0, 0),
         groups: int = 1,
         device: str = "cpu",
+        dtype: torch.dtype = torch.float32,
     ) -> None:
         self._stride, self._padding, self._groups = (stride, stride), padding, groups
-        self._bias = torch.from_numpy(bias).to(device)
-        self._fuses = device == "cpu" and onednn_fuses()
+        self._bias = torch.from_numpy(bias).to(device, dtype)
+        # Packed bfloat16 is fast only at the picture's size that it was packed for.
+        self._fuses = device == "cpu" and dtype == torch.float32 and onednn_fuses()
         if self._fuses:
             self._weights = _packed(torch.from_numpy(weights), self._stride, padding, groups)
         else:
             # PyTorch rounds to 10 bits on newer GPUs unless told not to; encodings are equal everywhere.
             torch.backends.cudnn.allow_tf32 = False
-            on_device = torch.from_numpy(weights).to(device)
+            on_device = torch.from_numpy(weights).to(device, dtype)
             self._weights = on_device.contiguous(memory_format=torch.channels_last)
 
     def __call__(self, pixels: Tensor) -> Tensor:
@@ -86,7 +88,7 @@ def onednn_fuses() -> bool:
     return bool(torch.allclose(found, expected))
 
 
-def _packed(weights: Tensor, stride: tuple[int, int], padding: tuple[int, int], groups: int) -> Tensor:
+def _packed(weights: Tensor, stride: tuple[int, int], padding: tuple[int, ...], groups: int) -> Tensor:
     with torch.no_grad():
         packed: Tensor = torch._C._nn.mkldnn_reorder_conv2d_weight(
             weights.to_mkldnn(), list(padding), list(stride), [1, 1], groups

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import partial
-
 from gallery.faces import aligner, dlib_structure, models
-from gallery.faces.chip_encoder import ChipEncoder, Cut, Net, Space, one_by_one
+from gallery.faces.chip_encoder import ChipEncoder, Cut, Net, Space, landmark_cut, one_by_one, one_of
 from gallery.faces.device import resolve
 
 ALIGNMENTS = ("mtcnn", "dlib")
@@ -33,12 +30,13 @@ class DlibEncoder(ChipEncoder):
         one_of("encoder.alignment", alignment, ALIGNMENTS)
         one_of("encoder.engine", engine, ENGINES)
         place = resolve(device) if engine == "torch" else "cpu"
-        files = [*models.DETECTOR, models.DLIB_RESNET]
-        files += [models.DLIB_FIVE_POINTS] if alignment == "dlib" else []
+        digests = [*models.detector_digests(), models.DLIB_RESNET.sha256]
+        if alignment == "dlib":
+            digests.append(models.DLIB_FIVE_POINTS.sha256)
         super().__init__(
             name="dlib",
             alignment=alignment,
-            model=models.model_text("dlib", alignment, [file.sha256 for file in files], mirror),
+            model=models.model_text("dlib", alignment, digests, mirror),
             space=DLIB_SPACE,
             cut=_dlib_cut() if alignment == "dlib" else landmark_cut(aligner.DLIB_TEMPLATE, 150, place),
             net=_dlib_net(engine, place),
@@ -58,27 +56,17 @@ def build_encoder(
     one_of("encoder.name", name, ("dlib", "facenet", "sface"))
     if name == "dlib":
         if weights is not None:
-            raise ValueError(
-                'encoder.weights is for encoder.name = "facenet" or "sface"; dlib brings its own'
-            )
+            raise ValueError("encoder.weights: dlib's encoder brings its own; leave it out")
         return DlibEncoder(device, alignment, engine, mirror)
-    raise ValueError(f"encoder.name {name} is not here yet")
+    if alignment != "mtcnn":
+        raise ValueError(f'encoder.alignment must be "mtcnn" for encoder.name = "{name}"')
+    if name == "sface":
+        from gallery.faces.sface import SfaceEncoder
 
+        return SfaceEncoder(device, engine, weights, mirror)
+    from gallery.faces.facenet import FacenetEncoder
 
-def one_of(key: str, value: str, allowed: Sequence[str]) -> None:
-    """ValueError unless this setting is one of these."""
-    if value not in allowed:
-        choice = ", ".join(f'"{each}"' for each in allowed)
-        raise ValueError(f'{key} must be one of {choice}, not "{value}"')
-
-
-def landmark_cut(template: aligner.Template, size_px: int, device: str) -> Cut:
-    """Cuts by the landmarks that come with the faces, on the device that encodes them."""
-    if device == "cpu":
-        return one_by_one(lambda bgr, faces: aligner.cut(bgr, faces.landmarks, template, size_px))
-    from gallery.faces import torch_aligner
-
-    return partial(torch_aligner.cut, template=template, size_px=size_px, device=device)
+    return FacenetEncoder(device, engine, weights, mirror)
 
 
 def _dlib_cut() -> Cut:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -38,12 +38,12 @@ class ModelFile:
 
     def read(self) -> bytes:
         """The file's bytes, which are the expected ones."""
-        return read_checked(self.locate(), self.sha256)
+        return read_one_of(self.locate(), [self.sha256])[0]
 
     def checked(self) -> Path:
         """The file's place, for a library that opens it by itself; its bytes are the expected ones."""
         file = self.locate()
-        read_checked(file, self.sha256)
+        read_one_of(file, [self.sha256])
         return file
 
 
@@ -81,16 +81,22 @@ DETECTOR = (MTCNN_PNET, MTCNN_RNET, MTCNN_ONET)
 """The nets whose boxes and landmarks every encoding rests on."""
 
 
-def read_checked(file: Path, sha256: str) -> bytes:
-    """The file's bytes, or ModelUnusable where they are not the expected ones."""
+def read_one_of(file: Path, digests: Sequence[str]) -> tuple[bytes, str]:
+    """The file's bytes and its SHA-256, which is one of these; else ModelUnusable."""
     try:
         content = file.read_bytes()
     except OSError as error:
         raise ModelUnusable(f"{file}: {error.strerror}") from None
     found = hashlib.sha256(content).hexdigest()
-    if found != sha256:
-        raise ModelUnusable(f"{file}: damaged or another model: its SHA-256 is {found}, not {sha256}")
-    return content
+    if found not in digests:
+        expected = " or ".join(digests)
+        raise ModelUnusable(f"{file}: damaged or another model: its SHA-256 is {found}, not {expected}")
+    return content, found
+
+
+def detector_digests() -> list[str]:
+    """Of the nets whose boxes and landmarks every encoding rests on."""
+    return [file.sha256 for file in DETECTOR]
 
 
 def model_text(name: str, alignment: str, digests: Iterable[str], mirror: bool = False) -> str:

@@ -43,12 +43,12 @@ def test_a_damaged_file_is_refused(tmp_path: Path, damage: str) -> None:
     file = tmp_path / "pnet.pt"
     file.write_bytes(content[:kept])
     with pytest.raises(ModelUnusable, match="damaged or another model"):
-        models.read_checked(file, models.MTCNN_PNET.sha256)
+        models.read_one_of(file, [models.MTCNN_PNET.sha256])
 
 
 def test_a_file_that_cannot_be_read_is_told_with_its_name(tmp_path: Path) -> None:
     with pytest.raises(ModelUnusable, match=r"absent\.dat: No such file"):
-        models.read_checked(tmp_path / "absent.dat", "00")
+        models.read_one_of(tmp_path / "absent.dat", ["00"])
 
 
 def test_another_encoder_alignment_or_file_gives_another_model_text() -> None:

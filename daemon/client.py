@@ -155,8 +155,13 @@ def subscribe(
     """Events whose topic begins with one of `topics`, as they come, from now on.
 
     The daemon may start later, go and come back. With a timeout the iterator ends after so long a silence.
+    What the daemon has in [events] bind will do on its host: * is this host.
     """
-    return Subscription(endpoint, (topics,) if isinstance(topics, str) else topics, timeout_s)
+    return Subscription(
+        endpoint.replace("tcp://*:", "tcp://127.0.0.1:"),
+        (topics,) if isinstance(topics, str) else topics,
+        timeout_s,
+    )
 
 
 def decode(parts: Sequence[bytes]) -> Received:

@@ -45,6 +45,8 @@ KEEPALIVE_IDLE_S, KEEPALIVE_INTERVAL_S, KEEPALIVE_COUNT = 60, 15, 4
 SETTLE_MS = 100
 """The topics of a peer arrive one by one, just after its handshake: so long nothing new may have come."""
 STOP_POLL_MS = 100
+LISTEN_S = 0.1
+"""How often, while sending, what peers said is read: asking costs as much as sending an event."""
 
 WATCHED = zmq.Event.ACCEPTED | zmq.Event.HANDSHAKE_SUCCEEDED | zmq.Event.DISCONNECTED
 """What the socket's monitor tells us."""
@@ -64,6 +66,7 @@ class Publisher:
         self._peers = 0
         self._prefixes: set[bytes] = set()
         self._news_s = time.monotonic()
+        self._listened_s = self._news_s
         self._path: Path | None = None
         self._context = zmq.Context(io_threads=1)
         self._socket = self._context.socket(zmq.XPUB)
@@ -90,7 +93,8 @@ class Publisher:
 
     def send(self, event: Event) -> None:
         """Puts the event into the queue of each subscriber that asked for it; never waits."""
-        self._listen()
+        if time.monotonic() - self._listened_s > LISTEN_S:
+            self._listen()
         message = event.encode()
         try:
             # XPUB_NODROP: a queue that has become full refuses the event for everybody: so we learn of it, …
@@ -146,6 +150,7 @@ class Publisher:
 
     def _listen(self) -> None:
         """Reads what peers and the monitor have told since the last time, without waiting."""
+        self._listened_s = time.monotonic()
         while _readable(self._monitor):
             message = zmq.utils.monitor.recv_monitor_message(self._monitor, zmq.DONTWAIT)
             self._note_peer(zmq.Event(message["event"]), int(message["value"]))

@@ -85,6 +85,15 @@ def test_one_topic_may_be_given_without_a_list(publisher: Publisher) -> None:
         assert next(received).topic == "camera/door/online/"
 
 
+def test_the_daemons_own_bind_will_do_as_an_endpoint() -> None:
+    with Publisher("tcp://*:*", insecure=True) as publisher:
+        port = publisher.bound.rpartition(":")[2]
+        with subscribe(f"tcp://*:{port}", timeout_s=10) as received:
+            await_subscribers(publisher, 1)
+            publisher.send(EVENT)
+            assert next(received).id == EVENT.id
+
+
 def test_the_iterator_ends_after_the_silence_asked_for(publisher: Publisher) -> None:
     with subscribe(publisher.bound, timeout_s=0.3) as received:
         await_subscribers(publisher, 1)

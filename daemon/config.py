@@ -14,6 +14,7 @@ STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 Threshold = Annotated[float, Field(gt=0, lt=2)]
 """A Euclidean distance of encodings; those of unit length are never more than 2 apart."""
+Seconds = Annotated[float, Field(ge=0, le=1e7)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -78,6 +79,46 @@ class EncoderConfig:
 
 
 @dataclass(frozen=True, slots=True, config=STRICT)
+class TrackerConfig:
+    """Following faces, and deciding who they are. All times are the frames'."""
+
+    detect_every_s: Seconds = 0.5
+    """The whole frame is searched at least so often while there are faces and the picture moves."""
+    motion_gap_s: Seconds = 0.2
+    """Something that moves elsewhere, or a lost face, has the frame searched at once, but not more often."""
+    idle_detect_s: Seconds = 2.0
+    """The whole frame is searched at least so often whatever it shows."""
+    carry_score: Probability = 0.9
+    """Confidence, 0 to 1, from which a face counts as seen where it was before."""
+    lost_s: Seconds = 1.0
+    """A track ends when its face was not seen for so long."""
+    rejoin_s: Seconds = 3.0
+    """Who is back within this has not left."""
+    min_samples: Annotated[int, Field(ge=1, le=100)] = 3
+    """Fit samples before anybody is named; 2 do where frames are half a second apart."""
+    sample_gap_s: Seconds = 0.1
+    """Between samples of a face that is not decided."""
+    sure_gap_s: Seconds = 1.0
+    """Between samples of a face that is."""
+    confirm_samples: Annotated[int, Field(ge=1, le=100)] = 3
+    """Further samples that must contradict a name before it is corrected."""
+    margin: Annotated[float, Field(ge=0, lt=2)] = 0.05
+    """The second nearest person must be so much farther away, in distance."""
+    hysteresis: Annotated[float, Field(ge=0, lt=2)] = 0.03
+    """A name, once given, is kept up to so much beyond the threshold, in distance."""
+    unknown_after_s: Seconds = 1.0
+    """Who is nobody is told about after so long."""
+
+
+@dataclass(frozen=True, slots=True, config=STRICT)
+class StrangersConfig:
+    """People who are not enrolled; remembered in memory alone."""
+
+    forget_after: Seconds = 3600.0
+    """Seconds after they were seen last."""
+
+
+@dataclass(frozen=True, slots=True, config=STRICT)
 class GalleryConfig:
     """Who is enrolled."""
 
@@ -108,6 +149,8 @@ class Config:
     camera: tuple[CameraConfig, ...] = Field(default_factory=first_webcam)
     detector: DetectorConfig = Field(default_factory=DetectorConfig)
     encoder: EncoderConfig = Field(default_factory=EncoderConfig)
+    tracker: TrackerConfig = Field(default_factory=TrackerConfig)
+    strangers: StrangersConfig = Field(default_factory=StrangersConfig)
     gallery: GalleryConfig = Field(default_factory=GalleryConfig)
     events: EventsConfig = Field(default_factory=EventsConfig)
 

@@ -18,6 +18,8 @@ from daemon.config import (
     EncoderConfig,
     EventsConfig,
     GalleryConfig,
+    StrangersConfig,
+    TrackerConfig,
 )
 from daemon.errors import ConfigError
 
@@ -29,6 +31,8 @@ TABLES = {
     "camera": CameraConfig,
     "detector": DetectorConfig,
     "encoder": EncoderConfig,
+    "tracker": TrackerConfig,
+    "strangers": StrangersConfig,
     "gallery": GalleryConfig,
     "events": EventsConfig,
 }

@@ -9,12 +9,9 @@ import numpy as np
 from gallery.faces.device import resolve
 from gallery.faces.types import BgrImage, Faces
 
-SMALLEST_SIDE_PX = 12
-"""PNet's window: nothing can be found in a picture that is smaller."""
-
 
 class MtcnnDetector:
-    """The three nets of MTCNN with facenet-pytorch's weights."""
+    """MTCNN with facenet-pytorch's weights: the boxes of its `MTCNN(keep_all=True).detect`, clipped."""
 
     def __init__(
         self,
@@ -23,26 +20,23 @@ class MtcnnDetector:
         thresholds: tuple[float, float, float] = (0.6, 0.7, 0.7),
         engine: str = "auto",
     ) -> None:
-        from facenet_pytorch import MTCNN
+        from gallery.faces.mtcnn.cascade import Cascade
+        from gallery.faces.mtcnn.torch_nets import TorchNets
 
         self.device = resolve(device)
-        self.min_face_px = min_face_px
-        self._mtcnn = MTCNN(
-            keep_all=True, min_face_size=min_face_px, thresholds=list(thresholds), device=self.device
-        )
+        self.engine = "torch"
+        self._cascade = Cascade(TorchNets(), min_face_px, thresholds)
 
     def detect(self, images: Sequence[BgrImage]) -> list[Faces]:
         """One Faces an image, the largest face first; sizes may differ."""
-        return [self._detect_one(image) for image in images]
+        found = self._cascade.detect(images)
+        return [_finished(faces, image) for faces, image in zip(found, images, strict=True)]
 
-    def _detect_one(self, bgr: BgrImage) -> Faces:
-        height, width = bgr.shape[:2]
-        if min(height, width) < max(SMALLEST_SIDE_PX, self.min_face_px):
-            return Faces.none()
-        rgb = np.ascontiguousarray(bgr[:, :, ::-1])
-        boxes, scores, landmarks = self._mtcnn.detect(rgb, landmarks=True)
-        if boxes is None:
-            return Faces.none()
-        # MTCNN does not clip boxes to the image.
-        clipped = np.clip(boxes, 0, [width, height, width, height])
-        return Faces(clipped.astype(np.float32), scores.astype(np.float32), landmarks.astype(np.float32))
+
+def _finished(faces: Faces, image: BgrImage) -> Faces:
+    """The largest face first, and boxes clipped to the image: MTCNN's may reach beyond it."""
+    height, width = image.shape[:2]
+    left, top, right, bottom = faces.boxes.T
+    order = np.argsort((right - left) * (bottom - top))[::-1]
+    limits = np.array([width, height, width, height], np.float32)
+    return Faces(np.clip(faces.boxes, 0, limits), faces.scores, faces.landmarks).take(order)

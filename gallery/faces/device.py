@@ -7,7 +7,7 @@ import re
 DEVICE_PATTERN = re.compile(r"auto|cpu|cuda(:\d+)?")
 
 
-class DeviceUnavailable(ValueError):  # noqa: N818
+class DeviceUnavailable(ValueError):
     """The device that was asked for is not there or not usable."""
 
 

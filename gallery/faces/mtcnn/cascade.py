@@ -1,0 +1,128 @@
+"""The three stages of MTCNN on a CPU, over a batch of pictures of any sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from gallery.faces.mtcnn import boxes as box
+from gallery.faces.mtcnn.candidates import Candidates
+from gallery.faces.mtcnn.geometry import ONET_PX, RNET_PX
+from gallery.faces.mtcnn.integral import IntegralImage
+from gallery.faces.mtcnn.pyramid import Strip, strips
+from gallery.faces.mtcnn.workers import each
+from gallery.faces.types import BgrImage, Faces
+
+CHUNK = 32
+"""Crops that RNet and ONet take at a time: few enough for a core's caches, and work for every core."""
+LEVEL_OVERLAP = 0.5
+STAGE_OVERLAP = 0.7
+"""Of two boxes that overlap more, one goes: within a level; within a picture, after each net."""
+
+
+class Nets(Protocol):
+    """The three nets on some engine; pixels are BGR from 0 to 255, tensors channels-last."""
+
+    def propose(self, level: Tensor, threshold: float) -> tuple[Tensor, Tensor, Tensor]:
+        """float32[1, 3, h, w] -> of its k candidates: cells int64[k] by row, scores[k], offsets[k, 4]."""
+
+    def refine(self, crops: Tensor) -> tuple[Tensor, Tensor]:
+        """float32[n, 3, 24, 24] -> scores[n], offsets[n, 4]."""
+
+    def decide(self, crops: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """float32[n, 3, 48, 48] -> scores[n], offsets[n, 4], landmarks[n, 5, 2] in parts of the box."""
+
+
+class Cascade:
+    """Proposes, refines and decides."""
+
+    def __init__(self, nets: Nets, min_face_px: int, thresholds: tuple[float, float, float]) -> None:
+        self._nets = nets
+        self._min_face_px = min_face_px
+        self._thresholds = thresholds
+
+    def detect(self, pictures: Sequence[BgrImage]) -> list[Faces]:
+        """One Faces a picture; boxes may reach beyond it and are in no order."""
+        integrals = each(IntegralImage, [(picture,) for picture in pictures])
+        return self._decide(integrals, self._refine(integrals, self._propose(integrals)))
+
+    def _propose(self, integrals: Sequence[IntegralImage]) -> Candidates:
+        """PNet on every level of every picture: the squares that RNet shall see."""
+        levels = [
+            [(integral, picture, strip) for strip in level]
+            for picture, integral in enumerate(integrals)
+            for level in strips(integral.height, integral.width, self._min_face_px)
+        ]
+        found = iter(each(self._propose_on, [task for level in levels for task in level]))
+        proposed = Candidates.joined(
+            [Candidates.joined([next(found) for _ in level]).best(LEVEL_OVERLAP) for level in levels]
+        ).best(STAGE_OVERLAP)
+        # Here, and only here, the net was trained on widths without the 1.
+        return proposed.at(box.squared(box.moved(proposed.boxes, proposed.offsets, added_px=0)))
+
+    def _propose_on(self, integral: IntegralImage, picture: int, strip: Strip) -> Candidates:
+        outputs = self._nets.propose(integral.strip(strip), self._thresholds[0])
+        cells, scores, offsets = (output.numpy() for output in outputs)
+        rows, columns = np.divmod(cells, strip.cells_across)
+        boxes = box.of_cells(rows + strip.first_cell, columns, strip.scale)
+        return Candidates(boxes, scores, offsets, np.full(len(cells), picture, np.int32))
+
+    def _refine(self, integrals: Sequence[IntegralImage], proposed: Candidates) -> Candidates:
+        """RNet on every proposal: the squares that ONet shall see."""
+        refined = Candidates.joined(each(self._refine_some, _chunks(integrals, proposed))).best(STAGE_OVERLAP)
+        return refined.at(box.squared(box.moved(refined.boxes, refined.offsets)))
+
+    def _refine_some(self, integrals: Sequence[IntegralImage], seen: Candidates) -> Candidates:
+        scores, offsets = (output.numpy() for output in self._nets.refine(_crops(integrals, seen, RNET_PX)))
+        return Candidates(seen.boxes, scores, offsets, seen.pictures).take(scores > self._thresholds[1])
+
+    def _decide(self, integrals: Sequence[IntegralImage], refined: Candidates) -> list[Faces]:
+        """ONet on what is left."""
+        faces = [Faces.none() for _ in integrals]
+        parts = each(self._decide_some, _chunks(integrals, refined))
+        decided = Candidates.joined([candidates for candidates, _ in parts])
+        for picture in np.unique(decided.pictures):
+            rows = np.flatnonzero(decided.pictures == picture)
+            rows = rows[box.suppressed_by_smaller(decided.boxes[rows], decided.scores[rows], STAGE_OVERLAP)]
+            landmarks = np.concatenate([landmarks for _, landmarks in parts])
+            faces[picture] = Faces(decided.boxes[rows], decided.scores[rows], landmarks[rows])
+        return faces
+
+    def _decide_some(
+        self, integrals: Sequence[IntegralImage], seen: Candidates
+    ) -> tuple[Candidates, NDArray[np.float32]]:
+        outputs = self._nets.decide(_crops(integrals, seen, ONET_PX))
+        scores, offsets, shares = (output.numpy() for output in outputs)
+        passed = scores > self._thresholds[2]
+        landmarks = shares * box.sizes(seen.boxes, added_px=1)[:, None] + seen.boxes[:, None, :2] - 1
+        decided = Candidates(box.moved(seen.boxes, offsets), scores, offsets, seen.pictures)
+        return decided.take(passed), landmarks[passed]
+
+
+def _chunks(
+    integrals: Sequence[IntegralImage], candidates: Candidates
+) -> list[tuple[Sequence[IntegralImage], Candidates]]:
+    """The candidates a few at a time, without those that lie outside their picture."""
+    pixels = _pixels(integrals, candidates)
+    inside = candidates.take(np.all(pixels[:, 2:] > pixels[:, :2], axis=1))
+    return [(integrals, inside.take(slice(first, first + CHUNK))) for first in range(0, len(inside), CHUNK)]
+
+
+def _crops(integrals: Sequence[IntegralImage], candidates: Candidates, side: int) -> Tensor:
+    """What a net sees of the candidates: float32[n, 3, side, side]."""
+    pixels = torch.from_numpy(_pixels(integrals, candidates))
+    crops = [
+        integrals[picture].crops(pixels[candidates.pictures == picture], side)
+        for picture in np.unique(candidates.pictures)
+    ]
+    return crops[0] if len(crops) == 1 else torch.cat(crops)
+
+
+def _pixels(integrals: Sequence[IntegralImage], candidates: Candidates) -> NDArray[np.int64]:
+    sizes = np.array([(integral.height, integral.width) for integral in integrals], np.int64).reshape(-1, 2)
+    return box.pixels(candidates.boxes, sizes[candidates.pictures])

@@ -1,0 +1,241 @@
+"""MTCNN's three nets as facenet-pytorch trained them, rearranged so that they run fast with the same results.
+
+What is rearranged, everywhere exactly but for the last bits of float32:
+- Inputs are BGR from 0 to 255; RGB and (x - 127.5) / 128 are folded into the first convolution.
+- The two outputs of each softmax become their difference: softmax(a, b)[1] = sigmoid(b - a).
+- Channels are padded to a multiple of 16 with zeros, so that they fill the registers of a CPU.
+- Tensors are channels-last; the first dense layer takes them in that order.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from gallery.faces.mtcnn import weights
+
+PIXEL_MEAN = 127.5
+PIXEL_RANGE = 128.0
+
+
+class ProposalNet(nn.Module):
+    """PNet: looks at every 12x12 window of a pyramid level."""
+
+    weight1: Tensor
+    bias1: Tensor
+    slope1: Tensor
+    weight2: Tensor
+    bias2: Tensor
+    slope2: Tensor
+    weight3: Tensor
+    bias3: Tensor
+    slope3: Tensor
+    face_weight: Tensor
+    face_bias: Tensor
+    offset_weight: Tensor
+    offset_bias: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        tensors = weights.load("pnet")
+        weight, bias = _on_pixels(tensors["conv1.weight"], tensors["conv1.bias"])
+        slope = tensors["prelu1.weight"]
+        # PReLU rises with x where its slope is not negative, and may then follow the pooling, on a quarter of
+        # the numbers. Where the slope is negative, PReLU(x) = max(x, slope * x), so both are pooled.
+        rising, falling = (slope >= 0).nonzero()[:, 0], (slope < 0).nonzero()[:, 0]
+        order = torch.cat([rising, falling])
+        scaled = slope[falling]
+        self.rising = len(rising)
+        self.channels = len(order)
+        _parameter(self, "weight1", torch.cat([weight[order], weight[falling] * scaled[:, None, None, None]]))
+        _parameter(self, "bias1", torch.cat([bias[order], bias[falling] * scaled]))
+        _parameter(self, "slope1", slope[rising])
+        _parameter(self, "weight2", tensors["conv2.weight"][:, order])
+        _parameter(self, "bias2", tensors["conv2.bias"])
+        _parameter(self, "slope2", tensors["prelu2.weight"])
+        _parameter(self, "weight3", tensors["conv3.weight"])
+        _parameter(self, "bias3", tensors["conv3.bias"])
+        _parameter(self, "slope3", tensors["prelu3.weight"])
+        face, face_bias = _difference(tensors["conv4_1.weight"], tensors["conv4_1.bias"])
+        _parameter(self, "face_weight", face.flatten())
+        _parameter(self, "face_bias", face_bias)
+        _parameter(self, "offset_weight", tensors["conv4_2.weight"].flatten(1))
+        _parameter(self, "offset_bias", tensors["conv4_2.bias"])
+
+    def forward(self, bgr: Tensor) -> tuple[Tensor, Tensor]:
+        """float32[n, 3, h, w] -> logits[n * rows * columns] and features[n * rows * columns, 32]."""
+        hidden = functional.conv2d(bgr, self.weight1, self.bias1)
+        hidden = self._pool(hidden.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        hidden = functional.prelu(functional.conv2d(hidden, self.weight2, self.bias2), self.slope2)
+        hidden = functional.prelu(functional.conv2d(hidden, self.weight3, self.bias3), self.slope3)
+        features = hidden.permute(0, 2, 3, 1).flatten(0, 2)
+        return torch.addmv(self.face_bias, features, self.face_weight), features
+
+    def offsets(self, features: Tensor) -> Tensor:
+        """float32[k, 32] of the cells that are candidates -> [k, 4], in parts of the box's sides."""
+        return functional.linear(features, self.offset_weight, self.offset_bias)
+
+    def _pool(self, hidden: Tensor) -> Tensor:
+        """PReLU and the 2x2 maximum, [n, h, w, 16] -> [n, ceil(h / 2), ceil(w / 2), 10]."""
+        pooled = _pooled(hidden, 2)
+        output = pooled.new_empty((*pooled.shape[:3], self.channels))
+        torch.maximum(
+            pooled[..., self.rising : self.channels],
+            pooled[..., self.channels :],
+            out=output[..., self.rising :],
+        )
+        rising = pooled[..., : self.rising].permute(0, 3, 1, 2)
+        output[..., : self.rising] = functional.prelu(rising, self.slope1).permute(0, 2, 3, 1)
+        return output
+
+
+class RefinementNet(nn.Module):
+    """RNet: is this 24x24 crop a face, and where exactly?"""
+
+    def __init__(self) -> None:
+        super().__init__()
+        tensors = weights.load("rnet")
+        first = _on_pixels(tensors["conv1.weight"], tensors["conv1.bias"])
+        self.conv1 = _Convolution(*first, tensors["prelu1.weight"])
+        self.conv2 = _Convolution(tensors["conv2.weight"], tensors["conv2.bias"], tensors["prelu2.weight"])
+        self.conv3 = _Convolution(tensors["conv3.weight"], tensors["conv3.bias"], tensors["prelu3.weight"])
+        self.dense = _Dense(tensors, "dense4", "prelu4", channels=64, side=3)
+        self.outputs = _Outputs(tensors, "dense5_1", ["dense5_2"])
+
+    def forward(self, bgr: Tensor) -> Tensor:
+        """float32[n, 3, 24, 24] -> [n, 5]: logit, four offsets."""
+        hidden = _channels_last(_pooled(self.conv1(bgr).permute(0, 2, 3, 1), 3))
+        hidden = functional.max_pool2d(self.conv2(hidden), 3, 2, ceil_mode=True)
+        output: Tensor = self.outputs(self.dense(self.conv3(hidden)))
+        return output
+
+
+class OutputNet(nn.Module):
+    """ONet: the last word on a 48x48 crop, and the landmarks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        tensors = weights.load("onet")
+        first = _on_pixels(tensors["conv1.weight"], tensors["conv1.bias"])
+        self.conv1 = _Convolution(*first, tensors["prelu1.weight"])
+        self.conv2 = _Convolution(tensors["conv2.weight"], tensors["conv2.bias"], tensors["prelu2.weight"])
+        self.conv3 = _Convolution(tensors["conv3.weight"], tensors["conv3.bias"], tensors["prelu3.weight"])
+        self.conv4 = _Convolution(tensors["conv4.weight"], tensors["conv4.bias"], tensors["prelu4.weight"])
+        self.dense = _Dense(tensors, "dense5", "prelu5", channels=128, side=3)
+        self.outputs = _Outputs(tensors, "dense6_1", ["dense6_2", "dense6_3"])
+
+    def forward(self, bgr: Tensor) -> Tensor:
+        """float32[n, 3, 48, 48] -> [n, 15]: logit, four offsets, five x, five y."""
+        hidden = _channels_last(_pooled(self.conv1(bgr).permute(0, 2, 3, 1), 3))
+        hidden = _channels_last(_pooled(self.conv2(hidden).permute(0, 2, 3, 1), 3))
+        hidden = functional.max_pool2d(self.conv3(hidden), 2, 2, ceil_mode=True)
+        output: Tensor = self.outputs(self.dense(self.conv4(hidden)))
+        return output
+
+
+class _Convolution(nn.Module):
+    """A convolution and its PReLU."""
+
+    weight: Tensor
+    bias: Tensor
+    slope: Tensor
+
+    def __init__(self, weight: Tensor, bias: Tensor, slope: Tensor) -> None:
+        super().__init__()
+        padded = -len(weight) % 16
+        following = -weight.shape[1] % 16 if weight.shape[1] > 3 else 0
+        _parameter(self, "weight", functional.pad(weight, (0, 0, 0, 0, 0, following, 0, padded)))
+        _parameter(self, "bias", functional.pad(bias, (0, padded)))
+        _parameter(self, "slope", functional.pad(slope, (0, padded)))
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        return functional.prelu(functional.conv2d(hidden, self.weight, self.bias), self.slope)
+
+
+class _Dense(nn.Module):
+    """The first dense layer and its PReLU; trained on (width, height, channels), taken channels-last."""
+
+    weight: Tensor
+    bias: Tensor
+    slope: Tensor
+
+    def __init__(self, tensors: dict[str, Tensor], dense: str, prelu: str, channels: int, side: int) -> None:
+        super().__init__()
+        weight = tensors[f"{dense}.weight"].view(-1, side, side, channels).transpose(1, 2)
+        _parameter(self, "weight", weight.flatten(1))
+        _parameter(self, "bias", tensors[f"{dense}.bias"])
+        _parameter(self, "slope", tensors[f"{prelu}.weight"])
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        flat = hidden.permute(0, 2, 3, 1).flatten(1)
+        return functional.prelu(functional.linear(flat, self.weight, self.bias), self.slope)
+
+
+class _Outputs(nn.Module):
+    """All of a net's outputs as one dense layer: the logit first, then the others."""
+
+    weight: Tensor
+    bias: Tensor
+
+    def __init__(self, tensors: dict[str, Tensor], face: str, others: list[str]) -> None:
+        super().__init__()
+        weight, bias = _difference(tensors[f"{face}.weight"], tensors[f"{face}.bias"])
+        _parameter(self, "weight", torch.cat([weight, *(tensors[f"{name}.weight"] for name in others)]))
+        _parameter(self, "bias", torch.cat([bias, *(tensors[f"{name}.bias"] for name in others)]))
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        return functional.linear(hidden, self.weight, self.bias)
+
+
+def _parameter(module: nn.Module, name: str, tensor: Tensor) -> None:
+    layout = torch.channels_last if tensor.dim() == 4 else torch.contiguous_format
+    module.register_buffer(name, tensor.clone(memory_format=layout))
+
+
+def _on_pixels(weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+    """The first convolution for BGR pixels from 0 to 255 instead of RGB from -1 to 1."""
+    scaled = weight.flip(1).double() / PIXEL_RANGE
+    return scaled.float(), (bias - PIXEL_MEAN * scaled.sum((1, 2, 3))).float()
+
+
+def _difference(weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+    """Of a softmax over (no face, face), what its second output's sigmoid needs."""
+    return weight[1:] - weight[:1], bias[1:] - bias[:1]
+
+
+def _channels_last(hidden: Tensor) -> Tensor:
+    """float32[n, h, w, channels] as the convolutions want it: the same memory, indexed the other way."""
+    return hidden.permute(0, 3, 1, 2)
+
+
+def _pooled(hidden: Tensor, size: int) -> Tensor:
+    """max_pool2d with stride 2 and ceil_mode on float32[n, h, w, channels], an axis at a time.
+
+    It takes half of max_pool2d's time, which also finds out where each maximum was.
+    """
+    return _pooled_along(_pooled_along(hidden, 1, size), 2, size)
+
+
+def _pooled_along(hidden: Tensor, axis: int, size: int) -> Tensor:
+    count = hidden.shape[axis]
+    shape = list(hidden.shape)
+    shape[axis] = (count - size + 1) // 2 + 1
+    output = hidden.new_empty(shape)
+    # The last window may be cut short.
+    first, second, third = (_every_second(hidden, axis, start) for start in range(3))
+    whole = min(shape[axis], second.shape[axis])
+    torch.maximum(
+        first.narrow(axis, 0, whole), second.narrow(axis, 0, whole), out=output.narrow(axis, 0, whole)
+    )
+    if whole < shape[axis]:
+        output.select(axis, whole).copy_(first.select(axis, whole))
+    if size == 3:
+        whole = min(shape[axis], third.shape[axis])
+        part = output.narrow(axis, 0, whole)
+        torch.maximum(part, third.narrow(axis, 0, whole), out=part)
+    return output
+
+
+def _every_second(hidden: Tensor, axis: int, start: int) -> Tensor:
+    return hidden[:, start::2] if axis == 1 else hidden[:, :, start::2]

@@ -1,0 +1,103 @@
+"""The sizes at which PNet looks at a picture, and which pixels each of their pixels averages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from gallery.faces.mtcnn.geometry import CELL_PX, STRIDE_PX
+
+SCALE_STEP = 0.709
+"""From one level to the next, as facenet-pytorch has it: about the square root of a half."""
+STRIP_CELLS = 64
+"""Rows of PNet's cells computed at a time: few enough for a core's caches, and work for every core."""
+REMEMBERED_SIZES = 16
+"""Frame sizes whose pyramids are kept: a daemon sees one or two a camera."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Windows:
+    """Along one axis, the half-open range of source pixels that each output pixel averages."""
+
+    starts: Tensor
+    """int64[n]"""
+    ends: Tensor
+    """int64[n], exclusive"""
+
+    @property
+    def lengths(self) -> Tensor:
+        """float32[n], in pixels."""
+        return (self.ends - self.starts).float()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Strip:
+    """Some rows of a level, over its whole width."""
+
+    scale: float
+    """The level's: its pixels a pixel of the picture."""
+    first_cell: int
+    """Row of the level's cells that this strip's first is."""
+    cells_across: int
+    """Cells in a row."""
+    rows: Windows
+    """Along the picture's height."""
+    columns: Windows
+    """Along its width."""
+    row_lengths: Tensor
+    """float32[rows, 1]: how many of the picture's rows each row averages."""
+    column_lengths: Tensor
+    """float32[3 * columns]: the same across, once a colour."""
+
+
+def sizes(height: int, width: int, min_face_px: int) -> list[tuple[float, int, int]]:
+    """Scale, height and width of each level, the largest first; none if no such face fits in."""
+    scale = CELL_PX / min_face_px
+    shorter = min(height, width) * scale
+    found = []
+    while shorter >= CELL_PX:
+        found.append((scale, int(height * scale + 1), int(width * scale + 1)))
+        scale *= SCALE_STEP
+        shorter *= SCALE_STEP
+    return found
+
+
+def cells(length: int) -> int:
+    """How many of PNet's windows fit along a side of this length; the last may be cut by a pixel."""
+    return (length - 1) // STRIDE_PX - 4
+
+
+def windows(length: int, count: int) -> Windows:
+    """How `interpolate(mode="area")` divides an axis: windows may overlap by a pixel."""
+    index = torch.arange(count)
+    return Windows(index * length // count, -(-(index + 1) * length // count))
+
+
+@lru_cache(REMEMBERED_SIZES)
+def strips(height: int, width: int, min_face_px: int) -> tuple[tuple[Strip, ...], ...]:
+    """All levels of a picture, each as its strips."""
+    return tuple(
+        tuple(
+            _strip(scale, first, windows(height, level_height), windows(width, level_width))
+            for first in range(0, cells(level_height), STRIP_CELLS)
+        )
+        for scale, level_height, level_width in sizes(height, width, min_face_px)
+    )
+
+
+def _strip(scale: float, first_cell: int, rows: Windows, columns: Windows) -> Strip:
+    first = STRIDE_PX * first_cell
+    last = first + STRIDE_PX * (STRIP_CELLS - 1) + CELL_PX
+    rows = Windows(rows.starts[first:last], rows.ends[first:last])
+    return Strip(
+        scale=scale,
+        first_cell=first_cell,
+        cells_across=cells(len(columns.starts)),
+        rows=rows,
+        columns=columns,
+        row_lengths=rows.lengths[:, None],
+        column_lengths=columns.lengths.repeat_interleave(3),
+    )

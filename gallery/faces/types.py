@@ -47,6 +47,9 @@ class Detector(Protocol):
     def detect(self, images: Sequence[BgrImage]) -> list[Faces]:
         """One Faces an image; sizes may differ."""
 
+    def refine(self, images: Sequence[BgrImage], boxes: Sequence[NDArray[np.float32]]) -> list[Faces]:
+        """Looks where faces were (float32[n, 4] an image): row i is what is there, with its score."""
+
 
 class Encoder(Protocol):
     """Turns faces into vectors whose Euclidean distance tells people apart."""
@@ -61,3 +64,6 @@ class Encoder(Protocol):
 
     def encode(self, bgr: BgrImage, faces: Faces) -> Encodings:
         """One row a face of this image."""
+
+    def encode_many(self, images: Sequence[BgrImage], faces: Sequence[Faces]) -> list[Encodings]:
+        """What encode gives for each image, in as few runs of the net as possible."""

@@ -42,7 +42,7 @@ class Cascade:
     """Proposes, refines and decides."""
 
     def __init__(self, nets: Nets, min_face_px: int, thresholds: tuple[float, float, float]) -> None:
-        self._nets = nets
+        self.nets = nets
         self._min_face_px = min_face_px
         self._thresholds = thresholds
 
@@ -66,7 +66,7 @@ class Cascade:
         return proposed.at(box.squared(box.moved(proposed.boxes, proposed.offsets, added_px=0)))
 
     def _propose_on(self, integral: IntegralImage, picture: int, strip: Strip) -> Candidates:
-        outputs = self._nets.propose(integral.strip(strip), self._thresholds[0])
+        outputs = self.nets.propose(integral.strip(strip), self._thresholds[0])
         cells, scores, offsets = (output.numpy() for output in outputs)
         rows, columns = np.divmod(cells, strip.cells_across)
         boxes = box.of_cells(rows + strip.first_cell, columns, strip.scale)
@@ -78,7 +78,7 @@ class Cascade:
         return refined.at(box.squared(box.moved(refined.boxes, refined.offsets)))
 
     def _refine_some(self, integrals: Sequence[IntegralImage], seen: Candidates) -> Candidates:
-        scores, offsets = (output.numpy() for output in self._nets.refine(_crops(integrals, seen, RNET_PX)))
+        scores, offsets = (output.numpy() for output in self.nets.refine(_crops(integrals, seen, RNET_PX)))
         return Candidates(seen.boxes, scores, offsets, seen.pictures).take(scores > self._thresholds[1])
 
     def _decide(self, integrals: Sequence[IntegralImage], refined: Candidates) -> list[Faces]:
@@ -96,7 +96,7 @@ class Cascade:
     def _decide_some(
         self, integrals: Sequence[IntegralImage], seen: Candidates
     ) -> tuple[Candidates, NDArray[np.float32]]:
-        outputs = self._nets.decide(_crops(integrals, seen, ONET_PX))
+        outputs = self.nets.decide(_crops(integrals, seen, ONET_PX))
         scores, offsets, shares = (output.numpy() for output in outputs)
         passed = scores > self._thresholds[2]
         landmarks = shares * box.sizes(seen.boxes, added_px=1)[:, None] + seen.boxes[:, None, :2] - 1

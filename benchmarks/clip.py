@@ -21,12 +21,15 @@ from benchmarks.machine import machine_line
 from daemon.config import CameraConfig, Config, DaemonConfig, DetectorConfig
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from daemon.pipeline import Pipeline
     from gallery.faces.engine import FaceEngine
     from gallery.faces.types import BgrImage, Encodings, Faces
 
 SAMPLES = Path(__file__).parent.parent / "samples"
-STAGES = ("capture", "detect", "encode", "match and judge", "publish")
+STAGES = ("capture", "detect", "carry", "encode", "match and judge", "publish")
 
 
 @dataclass
@@ -52,6 +55,10 @@ class Timed:
         with self._watch.of("detect"):
             return self._engine.detector.detect(images)
 
+    def refine(self, images: Sequence[BgrImage], boxes: Sequence[NDArray[np.float32]]) -> list[Faces]:
+        with self._watch.of("carry"):
+            return self._engine.detector.refine(images, boxes)
+
     @property
     def model(self) -> str:
         return self._engine.encoder.model
@@ -63,6 +70,10 @@ class Timed:
     def encode(self, bgr: BgrImage, faces: Faces) -> Encodings:
         with self._watch.of("encode"):
             return self._engine.encoder.encode(bgr, faces)
+
+    def encode_many(self, images: Sequence[BgrImage], faces: Sequence[Faces]) -> list[Encodings]:
+        with self._watch.of("encode"):
+            return self._engine.encoder.encode_many(images, faces)
 
 
 def play_ours(clip: Path, pipeline: Pipeline, watch: Stopwatch) -> tuple[int, int]:

@@ -36,7 +36,8 @@ class FaceEngine:
     def analyse(self, images: Sequence[BgrImage]) -> list[Analysis]:
         """One Analysis an image; sizes may differ, and the detector sees them as one batch."""
         found = self.detector.detect(images)
-        return [self._analyse_one(bgr, faces) for bgr, faces in zip(images, found, strict=True)]
-
-    def _analyse_one(self, bgr: BgrImage, faces: Faces) -> Analysis:
-        return Analysis(faces, self.encoder.encode(bgr, faces), tuple(assess(bgr, faces)))
+        encoded = self.encoder.encode_many(images, found)
+        return [
+            Analysis(faces, encodings, tuple(assess(bgr, faces)))
+            for bgr, faces, encodings in zip(images, found, encoded, strict=True)
+        ]

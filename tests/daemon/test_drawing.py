@@ -8,7 +8,6 @@ import cv2
 import numpy as np
 import pytest
 
-from daemon import fonts
 from daemon.drawing import KNOWN_RGB, UNKNOWN_RGB, Label, annotate
 from daemon.errors import UsageError
 from daemon.fonts import NoFont, font_for, has_letters
@@ -54,7 +53,7 @@ def test_without_faces_nothing_is_drawn() -> None:
 def test_a_name_that_no_font_can_draw_is_told_once_and_drawn_by_its_code_points(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(fonts.shutil, "which", lambda program: None)
+    monkeypatch.setattr("daemon.fonts.shutil.which", lambda program: None)
     font_for.cache_clear()
     label = Label((50, 60, 150, 180), [], "김철수")
     drawn, notices = annotate(GREY, [label, label])

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from gallery.faces.engine import FaceEngine
@@ -40,6 +41,9 @@ class PaintedDetector:
         self.batches.append(len(images))
         return [self._detect_one(bgr) for bgr in images]
 
+    def refine(self, images: Sequence[BgrImage], boxes: Sequence[NDArray[np.float32]]) -> list[Faces]:
+        raise NotImplementedError("stills are not tracked")
+
     def _detect_one(self, bgr: BgrImage) -> Faces:
         boxes = []
         scores = []
@@ -67,6 +71,9 @@ class PaintedEncoder:
     def encode(self, bgr: BgrImage, faces: Faces) -> Encodings:
         middles = ((faces.boxes[:, :2] + faces.boxes[:, 2:]) / 2).astype(int)
         return (bgr[middles[:, 1], middles[:, 0], ::-1] / 255).astype(np.float32)
+
+    def encode_many(self, images: Sequence[BgrImage], faces: Sequence[Faces]) -> list[Encodings]:
+        return [self.encode(bgr, some) for bgr, some in zip(images, faces, strict=True)]
 
 
 def painted_engine(model: str = MODEL) -> FaceEngine:

@@ -47,7 +47,7 @@ def _decide(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
     with torch.inference_mode():
         tensor = torch.from_numpy(crops).permute(0, 3, 1, 2)
-        parts = [net.decide(some) for some in tensor.split(CHUNK)]
+        parts = [net.decide(some) for some in torch.split(tensor, CHUNK)]
         scores, offsets, shares = (torch.cat(outputs).numpy() for outputs in zip(*parts, strict=True))
     return scores, offsets, shares
 

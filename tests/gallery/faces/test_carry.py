@@ -38,8 +38,8 @@ def test_a_face_that_moved_a_little_is_found_again(detector: MtcnnDetector, port
     moved = np.roll(portrait, (6, -8), axis=(0, 1))
     (refined,) = detector.refine([moved], [faces.boxes])
     assert refined.scores[0] > 0.99
-    assert overlap(refined.boxes[0], faces.boxes[0] + np.float32([-8, 6, -8, 6])) > 0.8
-    expected = faces.landmarks[0] + np.float32([-8, 6])
+    assert overlap(refined.boxes[0], faces.boxes[0] + np.array([-8, 6, -8, 6], np.float32)) > 0.8
+    expected = faces.landmarks[0] + np.array([-8, 6], np.float32)
     assert np.abs(refined.landmarks[0] - expected).max() < 5
 
 
@@ -56,7 +56,9 @@ def test_where_no_face_is_the_score_says_so_and_the_row_stays(
 def test_images_are_batched_and_may_have_no_boxes(detector: MtcnnDetector, portrait: BgrImage) -> None:
     (faces,) = detector.detect([portrait])
     half = np.ascontiguousarray(portrait[::2, ::2])
-    refined = detector.refine([portrait, half, portrait], [faces.boxes[:1], faces.boxes[:1] / 2, NONE])
+    refined = detector.refine(
+        [portrait, half, portrait], [faces.boxes[:1], faces.boxes[:1] / np.float32(2), NONE]
+    )
     assert [len(each) for each in refined] == [1, 1, 0]
     assert refined[1].scores[0] > 0.9
     (alone,) = detector.refine([portrait], [faces.boxes[:1]])

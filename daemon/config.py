@@ -132,8 +132,10 @@ class EventsConfig:
 
     bind: Annotated[str, Field(pattern=r"^(tcp|ipc)://.+")] = "tcp://127.0.0.1:5556"
     """ZeroMQ endpoint that subscribers connect to."""
-    sightings: bool = True
-    """Publish one event for each face of each processed frame."""
+    sightings: bool = False
+    """Publish one event for each face of each processed frame too, not only what changed."""
+    deadline_ms: Annotated[float, Field(gt=0, le=1e7)] = 2000.0
+    """An event later than this after its frame was grabbed is marked stale: too late to open a door for."""
 
 
 def first_webcam() -> tuple[CameraConfig, ...]:

@@ -75,6 +75,9 @@ def test_every_key_of_the_shipped_file_has_a_comment_above_it() -> None:
         ("[detector]\nmin_face_px = 4", "detector.min_face_px: must be greater than or equal to 12, not 4"),
         ('[events]\nbind = "udp://x"', "events.bind: must be an endpoint such as"),
         ("[events]\nsightings = 1", "events.sightings: must be a valid boolean, not 1"),
+        ("[events]\ndeadline_ms = 0", "events.deadline_ms: must be greater than 0, not 0"),
+        ("[events]\ndeadline_ms = inf", "events.deadline_ms: must be a finite number, not inf"),
+        ('[events]\ndeadline_ms = "2 s"', "events.deadline_ms: must be a valid number, not '2 s'"),
         ("[daemon", "not valid TOML"),
     ],
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -68,6 +68,12 @@ class Index:
     """float32[m]: the squared length of each encoding."""
     starts: NDArray[np.intp]
     """intp[len(people)]: each person's first encoding."""
+    thresholds: NDArray[np.float64] | None
+    """float64[len(people)]: each person's own, NaN: has none; None: nobody has one."""
+    not_owners: NDArray[np.intp]
+    """intp[k]: whom encoding k of `not_encodings` is not, a place in `people`."""
+    not_encodings: NDArray[np.float32]
+    """float32[k, d]: faces that a person was told not to be."""
 
     def __len__(self) -> int:
         return len(self.encodings)
@@ -81,8 +87,14 @@ class Index:
         *,
         model: str,
         revision: int,
+        thresholds: Sequence[float | None] = (),
+        not_owners: ArrayLike = (),
+        not_encodings: ArrayLike = (),
     ) -> Index:
-        """From encodings in any order, owners[i] being the place in `people` of encoding i's person."""
+        """From encodings in any order, owners[i] being the place in `people` of encoding i's person.
+
+        thresholds: one a person, None where the person has none; or empty. not_owners count as owners do.
+        """
         places = np.asarray(owners, np.intp)
         rows = np.asarray(encodings, np.float32)
         if np.any(np.diff(places) < 0):
@@ -90,6 +102,11 @@ class Index:
             places, rows = places[order], rows[order]
         present, starts, compact = np.unique(places, return_index=True, return_inverse=True)
         rows = np.ascontiguousarray(rows)
+        chosen = np.array([np.nan if own is None else own for own in thresholds], np.float64)
+        strangers = np.asarray(not_owners, np.intp)
+        # Of a person without encodings there is nothing to veto.
+        kept = np.isin(strangers, present)
+        vetoes = np.asarray(not_encodings, np.float32) if len(strangers) else rows[:0]
         return cls(
             model=model,
             revision=revision,
@@ -98,7 +115,24 @@ class Index:
             encodings=rows,
             squared_norms=np.einsum("ij,ij->i", rows, rows),
             starts=starts.astype(np.intp),
+            thresholds=None if np.isnan(chosen).all() else chosen[present],
+            not_owners=np.searchsorted(present, strangers[kept]).astype(np.intp),
+            not_encodings=np.ascontiguousarray(vetoes[kept]),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Nearest:
+    """Who are the two nearest people of a face, as places in `Index.people`."""
+
+    first: int
+    """The nearest."""
+    distance: float
+    """Euclidean, to the nearest of their encodings, rounded."""
+    second: int | None
+    """The nearest other person; None: there is none."""
+    second_distance: float | None
+    """Theirs, likewise."""
 
 
 def match(index: Index, encodings: ArrayLike, threshold: float) -> list[Match]:
@@ -106,16 +140,36 @@ def match(index: Index, encodings: ArrayLike, threshold: float) -> list[Match]:
     wanted = np.asarray(encodings, np.float32)
     if not len(index):
         return [Match(None, None, None, None)] * len(wanted)
+    return [_matched(index, found, threshold) for found in nearest(index, wanted)]
+
+
+def nearest(index: Index, encodings: ArrayLike) -> list[Nearest]:
+    """The two nearest people of each encoding (float32[n, d]); somebody must be enrolled."""
+    wanted = np.asarray(encodings, np.float32)
     if not np.isfinite(wanted).all():
         raise ValueError("an encoding holds values that are not finite")
     return [
-        decided
+        found
         for first in range(0, len(wanted), FACES_AT_ONCE)
-        for decided in _match_some(index, wanted[first : first + FACES_AT_ONCE], threshold)
+        for found in _nearest_some(index, wanted[first : first + FACES_AT_ONCE])
     ]
 
 
-def _match_some(index: Index, encodings: NDArray[np.float32], threshold: float) -> list[Match]:
+def runner_up(index: Index, found: Nearest) -> RunnerUp | None:
+    """The second of the two, by name."""
+    if found.second is None or found.second_distance is None:
+        return None
+    other = index.people[found.second]
+    return RunnerUp(other.id, other.name, found.second_distance)
+
+
+def _matched(index: Index, found: Nearest, threshold: float) -> Match:
+    person = index.people[found.first]
+    named = person if found.distance <= threshold else None
+    return Match(named, found.distance, runner_up(index, found), person)
+
+
+def _nearest_some(index: Index, encodings: NDArray[np.float32]) -> list[Nearest]:
     # |a - b|² = |a|² + |b|² - 2ab is one pass over the gallery instead of numpy's three, but in float32 it
     # cancels near 0. So it only chooses candidates, with a bound on its error, and the few
     # encodings that may be a nearest or a runner-up are measured again, plainly and in float64.
@@ -133,7 +187,7 @@ def _match_some(index: Index, encodings: NDArray[np.float32], threshold: float) 
     rounding = 4 * (encodings.shape[1] + 4) * float(precision.eps)
     limits += rounding * (own_norms + index.squared_norms.max()) + float(precision.tiny)
     return [
-        _decide(index, encoding, np.flatnonzero(distances <= limit), threshold)
+        _measure(index, encoding, np.flatnonzero(distances <= limit))
         for encoding, distances, limit in zip(encodings, table, limits, strict=True)
     ]
 
@@ -145,20 +199,26 @@ def _products(encodings: NDArray[np.float32], enrolled: NDArray[np.float32]) -> 
     return products
 
 
-def _decide(
-    index: Index, encoding: NDArray[np.float32], candidates: NDArray[np.intp], threshold: float
-) -> Match:
-    differences = index.encodings[candidates].astype(np.float64) - encoding.astype(np.float64)
-    distances = np.sqrt(np.einsum("ij,ij->i", differences, differences))
+def _measure(index: Index, encoding: NDArray[np.float32], candidates: NDArray[np.intp]) -> Nearest:
+    distances = measured(index.encodings[candidates], encoding)
     owners = index.owners[candidates]
     # Stable, and the candidates stand in order of enrolment: the earlier person wins a tie.
     order = np.argsort(distances, kind="stable")
     first = order[0]
-    nearest = index.people[owners[first]]
-    distance = round(float(distances[first]), DISTANCE_DECIMALS)
     others = order[owners[order] != owners[first]]
-    runner_up = None
-    if len(others):
-        other = index.people[owners[others[0]]]
-        runner_up = RunnerUp(other.id, other.name, round(float(distances[others[0]]), DISTANCE_DECIMALS))
-    return Match(nearest if distance <= threshold else None, distance, runner_up, nearest)
+    found = Nearest(int(owners[first]), rounded(distances[first]), None, None)
+    if not len(others):
+        return found
+    return replace(found, second=int(owners[others[0]]), second_distance=rounded(distances[others[0]]))
+
+
+def measured(encodings: NDArray[np.float32], encoding: NDArray[np.float32]) -> NDArray[np.float64]:
+    """float64[m]: the distance of each row from one encoding, plainly and in float64."""
+    differences = encodings.astype(np.float64) - encoding.astype(np.float64)
+    distances: NDArray[np.float64] = np.sqrt(np.einsum("ij,ij->i", differences, differences))
+    return distances
+
+
+def rounded(distance: float) -> float:
+    """A distance as it is compared and told."""
+    return round(float(distance), DISTANCE_DECIMALS)

@@ -88,8 +88,8 @@ class TrackerConfig:
     """Something that moves elsewhere, or a lost face, has the frame searched at once, but not more often."""
     idle_detect_s: Seconds = 2.0
     """The whole frame is searched at least so often whatever it shows."""
-    carry_score: Probability = 0.9
-    """Confidence, 0 to 1, from which a face counts as seen where it was before."""
+    seen_score: Probability = 0.9
+    """Confidence, 0 to 1, from which a face begins a track, and counts as seen where it was before."""
     lost_s: Seconds = 1.0
     """A track ends when its face was not seen for so long."""
     rejoin_s: Seconds = 3.0

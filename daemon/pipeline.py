@@ -1,55 +1,129 @@
-"""Frames to sightings: who is on each, decided against the gallery of that moment."""
+"""Frames to what is seen and decided on them: the nets' work, batched over all cameras."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Self
 
-from daemon.events import Sighting
+import numpy as np
+from numpy.typing import NDArray
+
 from daemon.frame import Frame
-from gallery.faces.engine import Analysis, FaceEngine
-from gallery.matcher import Index, Match, match
+from daemon.looker import Looker
+from daemon.track import Plan
+from daemon.view import SeenFace, View
+from daemon.visits import Change
+from gallery.decision import Rules
+from gallery.faces.engine import FaceEngine
+from gallery.faces.quality import assess
+from gallery.faces.types import BgrImage, Encodings, Faces
+from gallery.matcher import Index
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcome:
+    """What one frame brought."""
+
+    frame: Frame
+    """The frame."""
+    faces: tuple[SeenFace, ...]
+    """Everybody who is seen on it."""
+    changes: tuple[Change, ...]
+    """What is to be told, in order."""
 
 
 class Pipeline:
     """Computes and returns; sends nothing, and takes its time from the frames."""
 
-    def __init__(self, engine: FaceEngine, index: Index, threshold: float) -> None:
-        """threshold: Euclidean distance up to which, inclusive, a face is the enrolled person."""
-        self.engine = engine
+    def __init__(
+        self, engine: FaceEngine, index: Index, rules: Rules, views: Mapping[str, View], live: frozenset[str]
+    ) -> None:
+        """views: by the camera's name. live: cameras whose frames don't wait for a search of the whole."""
         self.index = index
         """Who is enrolled; replaced when the gallery changes."""
-        self.threshold = threshold
+        self._engine = engine
+        self._rules = rules
+        self._views = views
+        self._live = live
+        self._looker = Looker(engine.detector)
 
-    def process(self, frames: Sequence[Frame]) -> list[Sighting]:
-        """One sighting a face, frame by frame in the order given."""
-        analyses = self.engine.analyse([frame.bgr for frame in frames])
-        return [
-            sighting
-            for frame, analysis in zip(frames, analyses, strict=True)
-            for sighting in self._decide(frame, analysis)
-        ]
+    def process(self, frames: Sequence[Frame]) -> list[Outcome]:
+        """What happened on these frames, one a camera, in the order given."""
+        self._find(frames)
+        self._sample(frames)
+        return [self._decide(frame) for frame in frames]
 
-    def _decide(self, frame: Frame, analysis: Analysis) -> list[Sighting]:
-        matches = match(self.index, analysis.encodings, self.threshold)
-        return [self._sighting(frame, analysis, row, found) for row, found in enumerate(matches)]
+    def end(self, camera: str) -> list[Change]:
+        """The camera ended or was lost: so was everything on it."""
+        self._looker.forget(camera)
+        return self._views[camera].end()
 
-    def _sighting(self, frame: Frame, analysis: Analysis, row: int, found: Match) -> Sighting:
-        height, width = frame.bgr.shape[:2]
-        return Sighting(
-            camera=frame.camera,
-            frame_index=frame.index,
-            frame_width=width,
-            frame_height=height,
-            captured_unix_ns=frame.captured_unix_ns,
-            grabbed_monotonic_ns=frame.grabbed_monotonic_ns,
-            box=analysis.faces.boxes[row].tolist(),
-            landmarks=analysis.faces.landmarks[row].tolist(),
-            score=float(analysis.faces.scores[row]),
-            person=found.person,
-            distance=found.distance,
-            threshold=self.threshold,
-            runner_up=found.runner_up,
-            reasons=analysis.qualities[row].reasons,
-            model=self.index.model,
-            gallery_revision=self.index.revision,
-        )
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._looker.close()
+
+    def _find(self, frames: Sequence[Frame]) -> None:
+        """Gives each view the faces of its frame: searched for, brought forward, or where they were."""
+        plans = {frame.camera: self._views[frame.camera].plan(frame) for frame in frames}
+        due = [frame for frame in frames if plans[frame.camera].full]
+        at_once = [frame for frame in due if frame.camera not in self._live]
+        for frame, faces in zip(at_once, self._search(at_once), strict=True):
+            self._views[frame.camera].detect(faces, self._encoder_of(frame, faces), frame)
+        rest = [frame for frame in frames if frame not in at_once]
+        self._bring_forward(rest, plans)
+        beside = [frame for frame in due if frame.camera in self._live]
+        if beside and self._looker.idle:
+            self._begin_looks(beside)
+            self._looker.search(beside)
+
+    def _search(self, frames: Sequence[Frame]) -> list[Faces]:
+        if not frames:
+            return []
+        self._begin_looks(frames)
+        return self._engine.detector.detect([frame.bgr for frame in frames])
+
+    def _begin_looks(self, frames: Sequence[Frame]) -> None:
+        for frame in frames:
+            self._views[frame.camera].looks(frame)
+
+    def _bring_forward(self, frames: Sequence[Frame], plans: Mapping[str, Plan]) -> None:
+        """Looks for tracks, and for faces that a search found on an older frame, where they were."""
+        arrived = {frame.camera: self._looker.take(frame.camera) for frame in frames}
+        boxes = [_joined(plans[frame.camera].boxes, arrived[frame.camera]) for frame in frames]
+        refined = self._engine.detector.refine([frame.bgr for frame in frames], boxes)
+        for frame, faces in zip(frames, refined, strict=True):
+            view, plan = self._views[frame.camera], plans[frame.camera]
+            rows = np.arange(len(faces))
+            view.carry(plan, faces.take(rows < len(plan.carried)), frame)
+            if arrived[frame.camera] is not None:
+                found = faces.take((rows >= len(plan.carried)) & view.is_seen(faces.scores))
+                view.detect(found, self._encoder_of(frame, found), frame)
+
+    def _encoder_of(self, frame: Frame, faces: Faces) -> Callable[[NDArray[np.intp]], Encodings]:
+        return lambda rows: self._engine.encoder.encode(frame.bgr, faces.take(rows))
+
+    def _sample(self, frames: Sequence[Frame]) -> None:
+        """Encodes what the views want to know, all in one batch."""
+        images: list[BgrImage] = []
+        wanted: list[Faces] = []
+        rows = []
+        for frame in frames:
+            view = self._views[frame.camera]
+            faces = view.faces
+            rows.append(view.judge(assess(frame.bgr, faces), frame))
+            images.append(frame.bgr)
+            wanted.append(faces.take(rows[-1]))
+        encodings = self._engine.encoder.encode_many(images, wanted)
+        for frame, chosen, some in zip(frames, rows, encodings, strict=True):
+            self._views[frame.camera].learn(chosen, some, frame)
+
+    def _decide(self, frame: Frame) -> Outcome:
+        faces, changes = self._views[frame.camera].decide(self.index, self._rules, frame)
+        return Outcome(frame, tuple(faces), tuple(changes))
+
+
+def _joined(boxes: NDArray[np.float32], arrived: Faces | None) -> NDArray[np.float32]:
+    return boxes if arrived is None else np.concatenate([boxes, arrived.boxes])

@@ -14,14 +14,18 @@ from daemon import events
 from daemon.capture import Cameras
 from daemon.control import ControlServer, Facts
 from daemon.frame import CameraChange, Frame, StartTime
-from daemon.pipeline import Pipeline
+from daemon.pipeline import Outcome, Pipeline
+from daemon.playback import Stage
 from daemon.publisher import Publisher
+from daemon.sources import parse
+from daemon.teller import Teller
 from daemon.version import version
 from gallery.errors import GalleryError
 
 if TYPE_CHECKING:
     from daemon.config import Config
     from gallery.faces.engine import FaceEngine
+    from gallery.matcher import Index
     from gallery.store import Gallery
 
 logger = logging.getLogger(__name__)
@@ -69,7 +73,7 @@ class Service:
         self._config = config
         self._gallery = gallery
         self._stop = stop
-        self._pipeline = Pipeline(engine, gallery.index(engine.model), config.encoder.threshold)
+        self._stage = Stage(engine, gallery.index(engine.model), config)
         self._tallies = {camera.name: Tally() for camera in config.camera}
         self._up_since_s = time.monotonic()
         self._heartbeat = Moment(HEARTBEAT_S)
@@ -78,14 +82,14 @@ class Service:
 
     def run(self, device: str, await_subscribers: int, *, insecure: bool) -> None:
         """Until every camera has ended or the stop is set; raises BindRefused where a socket can't be had."""
-        model = self._pipeline.index.model
+        model = self._stage.index.model
         facts = Facts(version(), str(self._gallery.path), model)
         with (
             Publisher(self._config.events.bind, insecure=insecure) as publisher,
             ControlServer(self._config.control_path, facts, self._snapshot) as control,
         ):
             names = [camera.name for camera in self._config.camera]
-            started = events.Started(version(), device, model, self._pipeline.index.revision, names)
+            started = events.Started(version(), device, model, self._stage.index.revision, names)
             publisher.send(events.daemon(started))
             with self._last_word(publisher):
                 if self._subscribers_came(publisher, await_subscribers):
@@ -94,46 +98,78 @@ class Service:
     def _watch(self, publisher: Publisher, control: ControlServer) -> None:
         # Files play from now on: their frames count from here, not from the start of the waiting.
         started = StartTime(time.time_ns(), time.monotonic_ns())
-        with Cameras(self._config.camera, started) as cameras:
+        with (
+            self._pipeline(started) as pipeline,
+            Cameras(self._config.camera, started) as cameras,
+        ):
+            teller = Teller(self._config.encoder.threshold, started.monotonic_ns)
             while not (self._stop.is_set() or cameras.ended):
                 control.check()
                 happened = cameras.gather(GATHER_S)
-                self._follow_gallery()
-                for event in self._told(happened):
+                self._follow_gallery(pipeline)
+                for event in self._told(happened, pipeline, teller):
                     publisher.send(event)
                 self._beat(publisher, cameras)
+            for event in self._open(pipeline, teller):
+                publisher.send(event)
 
-    def _told(self, happened: Sequence[Frame | CameraChange]) -> Iterator[events.Event]:
+    def _pipeline(self, started: StartTime) -> Pipeline:
+        cameras = self._config.camera
+        live = {camera.name for camera in cameras if camera.realtime or parse(camera.source).live}
+        return self._stage.pipeline(started, [camera.name for camera in cameras], frozenset(live))
+
+    def _told(
+        self, happened: Sequence[Frame | CameraChange], pipeline: Pipeline, teller: Teller
+    ) -> Iterator[events.Event]:
         """The events of what the cameras gave, each camera's in its order: its end after its last face."""
         frames = [item for item in happened if isinstance(item, Frame)]
         # One batch over all cameras.
-        sightings = self._pipeline.process(frames) if frames else []
+        outcomes = {outcome.frame.camera: outcome for outcome in (pipeline.process(frames) if frames else [])}
         for item in happened:
+            tally = self._tallies[item.camera]
             if isinstance(item, CameraChange):
-                self._tallies[item.camera].state = item.state
+                if item.state != "online":
+                    yield from self._left(item.camera, pipeline, teller)
+                tally.state = item.state
                 yield events.camera(item)
                 continue
-            tally = self._tallies[item.camera]
             tally.processed += 1
             tally.newest = item
-            if self._config.events.sightings:
-                yield from (
-                    events.sighting(sighting) for sighting in sightings if sighting.camera == item.camera
-                )
+            yield from self._seen(outcomes[item.camera], pipeline.index, teller)
 
-    def _follow_gallery(self) -> None:
+    def _seen(self, outcome: Outcome, index: Index, teller: Teller) -> Iterator[events.Event]:
+        deadline_ms = self._config.events.deadline_ms
+        for change in outcome.changes:
+            yield events.life(teller.life(outcome.frame, change, index), deadline_ms=deadline_ms)
+        if self._config.events.sightings:
+            for face in outcome.faces:
+                told = teller.sighting(outcome.frame, face.visit, face.reasons, index)
+                yield events.sighting(told, deadline_ms=deadline_ms)
+
+    def _left(self, camera: str, pipeline: Pipeline, teller: Teller) -> Iterator[events.Event]:
+        """Everybody who was before a camera that ended or was lost."""
+        frame = self._tallies[camera].newest
+        for change in pipeline.end(camera):
+            assert frame is not None
+            told = teller.life(frame, change, pipeline.index)
+            yield events.life(told, deadline_ms=self._config.events.deadline_ms)
+
+    def _open(self, pipeline: Pipeline, teller: Teller) -> Iterator[events.Event]:
+        """Everybody who is in view when the daemon stops."""
+        for camera in self._tallies:
+            yield from self._left(camera, pipeline, teller)
+
+    def _follow_gallery(self, pipeline: Pipeline) -> None:
         """Takes over what was enrolled or removed; goes on with what it knows where the gallery fails."""
         if not self._gallery_poll.has_come():
             return
         try:
             if not self._gallery.changed():
                 return
-            self._pipeline.index = index = self._gallery.index(self._pipeline.index.model)
+            pipeline.index = index = self._gallery.index(pipeline.index.model)
         except GalleryError as error:
             if not self._gallery_failed:
-                logger.error(
-                    "the gallery of revision %s stays in use: %s", self._pipeline.index.revision, error
-                )
+                logger.error("the gallery of revision %s stays in use: %s", pipeline.index.revision, error)
             self._gallery_failed = True
         else:
             self._gallery_failed = False

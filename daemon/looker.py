@@ -1,0 +1,46 @@
+"""Searches whole frames for faces in a thread of its own, so that live cameras don't wait for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from daemon.frame import Frame
+from gallery.faces.types import Detector, Faces
+
+
+class Looker:
+    """One search at a time; whoever asks meanwhile is told to ask again."""
+
+    def __init__(self, detector: Detector) -> None:
+        self._detector = detector
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="looker")
+        self._search: Future[list[Faces]] | None = None
+        self._cameras: tuple[str, ...] = ()
+        self._found: dict[str, Faces] = {}
+
+    @property
+    def idle(self) -> bool:
+        """Whether a search may be begun."""
+        return self._search is None
+
+    def search(self, frames: Sequence[Frame]) -> None:
+        """Begins to search these frames, one a camera."""
+        assert self._search is None
+        self._cameras = tuple(frame.camera for frame in frames)
+        self._search = self._pool.submit(self._detector.detect, [frame.bgr for frame in frames])
+
+    def take(self, camera: str) -> Faces | None:
+        """What was found on this camera's frame, once; None: nothing new. Raises what the search raised."""
+        if self._search is not None and self._search.done():
+            found, self._search = self._search.result(), None
+            self._found.update(zip(self._cameras, found, strict=True))
+        return self._found.pop(camera, None)
+
+    def forget(self, camera: str) -> None:
+        """Nobody will ask for this camera any more."""
+        self._found.pop(camera, None)
+
+    def close(self) -> None:
+        """Waits for a search under way."""
+        self._pool.shutdown(wait=True, cancel_futures=True)

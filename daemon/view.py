@@ -1,0 +1,152 @@
+"""One camera's faces as they are tracked, judged, sampled and decided, frame by frame."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from statistics import median
+
+import numpy as np
+from numpy.typing import NDArray
+
+from daemon.config import TrackerConfig
+from daemon.frame import Frame
+from daemon.strangers import Strangers
+from daemon.track import Plan, Seen, Track, as_faces
+from daemon.tracker import Tracker
+from daemon.visits import Change, Visit, Visits
+from gallery.decision import Decision, Rules, decide
+from gallery.faces.quality import Quality
+from gallery.faces.types import Encodings, Faces
+from gallery.matcher import Index
+
+SLOW_FRAME_S = 0.4
+"""Frames farther apart than this are a slow camera's: two samples must do."""
+SLOW_SAMPLES = 2
+INTERVALS = 8
+"""The rate of frames is the median over so many."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SeenFace:
+    """One track on one frame."""
+
+    track: Track
+    """Where it is."""
+    visit: Visit
+    """Who it is by now."""
+    reasons: tuple[str, ...]
+    """Codes of why it is not fit to decide on this frame."""
+
+
+class View:
+    """What one camera sees."""
+
+    def __init__(
+        self, settings: TrackerConfig, strangers: Strangers, encoder_threshold: float, origin_ns: int
+    ) -> None:
+        """encoder_threshold: the encoder's own distance of one person.
+
+        origin_ns: the start of the run on the monotonic clock; from there on, times are the same each time a
+        file is played, to the last bit.
+        """
+        self._origin_ns = origin_ns
+        self._settings = settings
+        self._tracker = Tracker(settings, encoder_threshold)
+        self._visits = Visits(settings, strangers)
+        self._times_s: deque[float] = deque(maxlen=INTERVALS + 1)
+        self._seen = Seen((), ())
+        self._qualities: Sequence[Quality] = ()
+
+    def plan(self, frame: Frame) -> Plan:
+        """How to find the faces of this frame."""
+        time_s = self._seconds(frame)
+        self._times_s.append(time_s)
+        return self._tracker.plan(frame.bgr, time_s)
+
+    def looks(self, frame: Frame) -> None:
+        """The frame is going to be searched in full, whenever the answer comes."""
+        self._tracker.looks(self._seconds(frame))
+
+    def carry(self, plan: Plan, faces: Faces, frame: Frame) -> None:
+        """Takes what was found where the plan's tracks were."""
+        self._seen = self._tracker.carry(plan, faces, self._seconds(frame))
+
+    def detect(self, faces: Faces, encode: Callable[[NDArray[np.intp]], Encodings], frame: Frame) -> None:
+        """Takes what was found on the whole frame."""
+        self._seen = self._tracker.detect(faces, encode, self._seconds(frame))
+
+    def is_seen(self, scores: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """bool[n]: which of these faces, looked for where they were before, count as seen."""
+        return np.asarray(scores >= self._settings.seen_score)
+
+    @property
+    def faces(self) -> Faces:
+        """The tracks seen on this frame, as faces."""
+        return as_faces(self._seen.tracks)
+
+    def judge(self, qualities: Sequence[Quality], frame: Frame) -> NDArray[np.intp]:
+        """Takes the qualities of `faces`; gives the rows that shall be encoded, no more than needed."""
+        self._qualities = qualities
+        time_s = self._seconds(frame)
+        wanted = [
+            row
+            for row, track in enumerate(self._seen.tracks)
+            if not qualities[row].reasons and self._is_due(track, time_s)
+        ]
+        return np.array(wanted, np.intp)
+
+    def learn(self, rows: NDArray[np.intp], encodings: Encodings, frame: Frame) -> None:
+        """Takes the encodings of those rows."""
+        for row, encoding in zip(rows, encodings, strict=True):
+            self._seen.tracks[row].evidence.add(encoding, self._qualities[row].value, self._seconds(frame))
+
+    def decide(self, index: Index, rules: Rules, frame: Frame) -> tuple[list[SeenFace], list[Change]]:
+        """Who everybody on this frame is, and what changed with it."""
+        tracks, time_s = self._seen.tracks, self._seconds(frame)
+        changes = self._visits.end(self._seen.cut, for_good=True) + self._visits.end(self._seen.left)
+        visits = [self._visits.of(track) for track in tracks]
+        decisions = self._decisions(tracks, visits, index, rules)
+        enrolled = {person.id for person in index.people}
+        changes += self._visits.decide(decisions, enrolled, self._needed(), time_s)
+        changes += self._visits.leave(time_s)
+        faces = [
+            SeenFace(track, self._visits.of(track), tuple(quality.reasons))
+            for track, quality in zip(tracks, self._qualities, strict=True)
+        ]
+        return faces, changes
+
+    def end(self) -> list[Change]:
+        """The camera ended: so has everything on it."""
+        self._visits.end(self._tracker.end())
+        return self._visits.leave(None)
+
+    def _decisions(
+        self, tracks: Sequence[Track], visits: Sequence[Visit], index: Index, rules: Rules
+    ) -> dict[str, Decision]:
+        """All tracks of the frame at once, because one person is at most one of them."""
+        known = [(track, visit) for track, visit in zip(tracks, visits, strict=True) if track.evidence.count]
+        if not known:
+            return {}
+        encodings = np.stack([track.evidence.fused for track, _ in known])
+        held = [visit.person.id if visit.person else None for _, visit in known]
+        decided = decide(index, encodings, rules, held)
+        return {track.id: decision for (track, _), decision in zip(known, decided, strict=True)}
+
+    def _is_due(self, track: Track, time_s: float) -> bool:
+        settings = self._settings
+        sure = self._visits.of(track).is_settled
+        gap_s = settings.sure_gap_s if sure else settings.sample_gap_s
+        # A thousandth of tolerance: frames of 30 a second are not exactly 0.1 s apart.
+        return time_s - track.evidence.newest_s >= gap_s - 0.001
+
+    def _needed(self) -> int:
+        intervals = [later - sooner for sooner, later in pairwise(self._times_s)]
+        slow = bool(intervals) and median(intervals) > SLOW_FRAME_S
+        return min(self._settings.min_samples, SLOW_SAMPLES) if slow else self._settings.min_samples
+
+    def _seconds(self, frame: Frame) -> float:
+        """The frame's own time, the only one that decisions know."""
+        return (frame.captured_monotonic_ns - self._origin_ns) / 1e9

@@ -109,8 +109,7 @@ def speeds(encoders: Contenders, pictures: Pictures, rounds: int) -> list[Speed]
     for count in BATCHES:
         some = list(itertools.islice(itertools.cycle(pictures), count))
         work: dict[str, Callable[[], object]] = {
-            name: lambda encoder=encoder, some=some: encode(encoder, some)
-            for name, encoder in encoders.items()
+            name: partial(encode, encoder, some) for name, encoder in encoders.items()
         }
         times = interleaved(work, rounds)
         result += [_speed(name, count, each, times[REFERENCE]) for name, each in times.items()]

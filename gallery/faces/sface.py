@@ -39,6 +39,9 @@ mirror image changes nothing here: 98.9 % with and without."""
 
 PRECISIONS = {"torch": torch.float32, "torch-bf16": torch.bfloat16}
 
+CPU_CHUNKS = {"torch": 2, "torch-bf16": 8}
+"""By 2 the large pictures stay in the cache, a sixth faster than by 8; at half the size 8 is best."""
+
 
 class SfaceEncoder(ChipEncoder):
     """A MobileFaceNet trained with sigmoid-constrained hypersphere loss (Zhong et al., 2021)."""
@@ -62,7 +65,7 @@ class SfaceEncoder(ChipEncoder):
             model=models.model_text("sface", "mtcnn", [*models.detector_digests(), digest], mirror),
             space=SPACE,
             cut=landmark_cut(TEMPLATE, SIZE_PX, place),
-            net=TorchRunner(_net(content, place, PRECISIONS[engine]), place),
+            net=TorchRunner(_net(content, place, PRECISIONS[engine]), place, CPU_CHUNKS[engine]),
             mirror=mirror,
         )
 
@@ -84,16 +87,16 @@ class SfaceOnTorch:
             )
             for layer in net.layers
         ]
-        self._dense = torch.from_numpy(net.dense_weights.reshape(128, -1)).to(device)
-        self._bias = torch.from_numpy(net.dense_bias).to(device)
+        self._dense = torch.from_numpy(net.dense_weights.reshape(128, -1)).to(device, dtype)
+        self._bias = torch.from_numpy(net.dense_bias).to(device, dtype)
 
     def __call__(self, chips: Tensor) -> Tensor:
         """float32[n, 128] of length 1 for uint8[n, 112, 112, 3] red, green, blue."""
         pixels = chips.permute(0, 3, 1, 2).float().sub_(127.5).div_(128).to(self._dtype)
         for convolution, slopes in self._layers:
             pixels = functional.prelu(convolution(pixels), slopes)
-        flat = pixels.permute(0, 2, 3, 1).flatten(1).float()
-        return functional.normalize(functional.linear(flat, self._dense, self._bias))
+        flat = pixels.permute(0, 2, 3, 1).flatten(1)
+        return functional.normalize(functional.linear(flat, self._dense, self._bias).float())
 
 
 def _net(content: bytes, device: str, dtype: torch.dtype) -> SfaceOnTorch:

@@ -16,14 +16,14 @@ from gallery.faces.convolution import Convolution
 from gallery.faces.dlib_reference import DlibNet
 from gallery.faces.dlib_resnet import DlibResnet
 from gallery.faces.models import ModelUnusable
-from gallery.faces.torch_runner import CHUNK, TorchRunner
+from gallery.faces.torch_runner import CPU_CHUNK, TorchRunner
 from gallery.faces.types import Encodings
 
 
 @cache
 def real_faces(shared_data: Path) -> Chips:
     """LFW's faces stand upright in the middle: their squares serve as chips."""
-    files = sorted((shared_data / "lfw-view1" / "images").glob("*/*.jpg"))[: CHUNK + 8]
+    files = sorted((shared_data / "lfw-view1" / "images").glob("*/*.jpg"))[: 3 * CPU_CHUNK + 1]
     images = [np.asarray(cv2.imread(str(file)), np.uint8) for file in files]
     return np.ascontiguousarray([image[50:200, 50:200, ::-1] for image in images])
 

@@ -2,7 +2,7 @@
 
 with subscribe("tcp://127.0.0.1:5556", topics=["face/door/"]) as events:
     for event in events:
-        print(event.topic, event.person.name if event.person else "unknown")
+        print(event.kind, event.person.name if event.person else "unknown")
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Received:
     """One event as it came; docs/events.md of visaged says what is in it."""
 
     topic: str
-    """Such as face/door/sighting/."""
+    """Such as face/door/recognized/."""
     event: dict[str, Any]
     """The whole CloudEvents envelope."""
 
@@ -58,8 +58,13 @@ class Received:
 
     @property
     def type(self) -> str:
-        """Such as visaged.face.sighting."""
+        """Such as visaged.face.recognized."""
         return str(self.event["type"])
+
+    @property
+    def kind(self) -> str:
+        """What happened: the last part of type and topic, such as recognized."""
+        return self.type.rpartition(".")[2]
 
     @property
     def time(self) -> str:
@@ -81,7 +86,21 @@ class Received:
     @property
     def person(self) -> Person | None:
         """Who it is; None: nobody of the gallery, or not about a face."""
-        person = self.data.get("person")
+        return self._person("person")
+
+    @property
+    def previous(self) -> Person | None:
+        """Of kind corrected: whose name is taken back; None: it had none."""
+        return self._person("previous")
+
+    @property
+    def track(self) -> str | None:
+        """Which stay of which face it is about; None: not about a face."""
+        track: str | None = self.data.get("track")
+        return track
+
+    def _person(self, field: str) -> Person | None:
+        person = self.data.get(field)
         return None if person is None else Person(person["id"], person["name"])
 
 
@@ -177,8 +196,10 @@ def decode(parts: Sequence[bytes]) -> Received:
     missing = [key for key in ("id", "source", "type", "time") if not isinstance(event.get(key), str)]
     if missing:
         raise ValueError(f"no {' and '.join(missing)}")
-    if not _is_text_or_none(event.get("subject")) or not _is_person_or_none(event["data"].get("person")):
-        raise ValueError("a subject or person that is none")
+    if not _is_text_or_none(event.get("subject")) or not _is_text_or_none(event["data"].get("track")):
+        raise ValueError("a subject or track that is none")
+    if not all(_is_person_or_none(event["data"].get(field)) for field in ("person", "previous")):
+        raise ValueError("a person that is none")
     return Received(parts[0].decode(), event)
 
 

@@ -80,7 +80,7 @@ def _visaged(*arguments: str) -> None:
 
 
 def _watch(config: Path, endpoint: str, *, as_json: bool) -> set[str]:
-    """Runs the daemon, prints its events as a subscriber receives them; returns the names that were seen."""
+    """Runs the daemon, prints its events as a subscriber receives them; returns who was told."""
     from daemon.client import subscribe
 
     command = [sys.executable, "-m", "daemon", "run", "--config", str(config), "--await-subscribers", "1"]
@@ -103,7 +103,7 @@ def _watch(config: Path, endpoint: str, *, as_json: bool) -> set[str]:
 
 
 def _print_until_stopping(events: Iterable[Received], *, as_json: bool) -> tuple[set[str], Received | None]:
-    """A line an event; returns the names that were seen and the last event about a face that has a name."""
+    """A line an event; returns who was told, and the last event that names somebody."""
     seen: set[str] = set()
     shown: Received | None = None
     for event in events:
@@ -111,9 +111,9 @@ def _print_until_stopping(events: Iterable[Received], *, as_json: bool) -> tuple
             typer.echo(json_line(event.topic, event.event))
         elif not event.topic.startswith("daemon/"):
             typer.echo(line_of(event.topic, event.event))
-        if event.topic.startswith("face/"):
-            seen.add(event.event["data"]["person"]["name"] if event.event["data"]["person"] else "unknown")
-            shown = event
+        if event.kind in ("recognized", "unknown"):
+            seen.add(event.person.name if event.person else "unknown")
+            shown = event if event.person else shown
         if event.topic == "daemon/stopping/":
             break
     return seen, shown

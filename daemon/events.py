@@ -13,12 +13,36 @@ from datetime import UTC, datetime
 from urllib.parse import quote
 
 from daemon.frame import CameraChange
+from daemon.vocabulary import CameraPulse, Heartbeat, Life, LifeKind, Sighting, Started, Stopping, TrackState
 from gallery.matcher import RunnerUp
 from gallery.people import PersonName
+
+__all__ = [
+    "TOPICS",
+    "CameraPulse",
+    "Event",
+    "Heartbeat",
+    "Life",
+    "LifeKind",
+    "Sighting",
+    "Stamp",
+    "Started",
+    "Stopping",
+    "TrackState",
+    "camera",
+    "daemon",
+    "life",
+    "rfc3339",
+    "sighting",
+]
 
 Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
 
 TOPICS = (
+    "face/<camera>/recognized/",
+    "face/<camera>/unknown/",
+    "face/<camera>/corrected/",
+    "face/<camera>/left/",
     "face/<camera>/sighting/",
     "camera/<camera>/online/",
     "camera/<camera>/offline/",
@@ -37,96 +61,6 @@ PIXEL_DECIMALS = 2
 SCORE_DECIMALS = 4
 DISTANCE_DECIMALS = 6
 """float32 holds about seven digits; rounding more would blur a distance against its threshold."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sighting:
-    """What the pipeline decided about one face of one frame."""
-
-    camera: str
-    """The camera's name in the configuration."""
-    frame_index: int
-    """Frame.index."""
-    frame_width: int
-    """Pixels."""
-    frame_height: int
-    """Pixels."""
-    captured_unix_ns: int
-    """Frame.captured_unix_ns."""
-    grabbed_monotonic_ns: int
-    """Frame.grabbed_monotonic_ns, from which the latency counts."""
-    box: Sequence[float]
-    """Left, top, right, bottom in pixels of the frame."""
-    landmarks: Sequence[Sequence[float]]
-    """Five (x, y) in pixels of the frame, as Faces.landmarks."""
-    score: float
-    """The detector's confidence, 0 to 1."""
-    person: PersonName | None
-    """None: nobody in the gallery is near enough."""
-    distance: float | None
-    """Euclidean, to the nearest reference in the gallery; None: empty gallery, or a face not encoded."""
-    threshold: float
-    """The largest distance that would have been a match."""
-    runner_up: RunnerUp | None
-    """None: fewer than two people in the gallery."""
-    reasons: Sequence[str]
-    """Codes of why the face is not fit to decide; often empty."""
-    model: str
-    """Encoder.model."""
-    gallery_revision: int
-    """The revision of the gallery that was asked."""
-
-
-@dataclass(frozen=True, slots=True)
-class Started:
-    """The daemon is up; its cameras open next."""
-
-    version: str
-    """Of visaged."""
-    device: str
-    """Where the nets really run, in words."""
-    model: str
-    """Encoder.model."""
-    gallery_revision: int
-    """Of the gallery at the start."""
-    cameras: Sequence[str]
-    """Names, in the order of the configuration."""
-
-
-@dataclass(frozen=True, slots=True)
-class CameraPulse:
-    """How one camera fares."""
-
-    name: str
-    """The camera's name in the configuration."""
-    state: str
-    """starting (nothing told yet), or the last state that was published."""
-    frames_read: int
-    """Since the daemon started."""
-    frames_processed: int
-    """Of those, how many the pipeline saw."""
-    frames_replaced: int
-    """Of those, how many gave way to a newer one before the pipeline could see them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Heartbeat:
-    """The daemon lives."""
-
-    uptime_s: float
-    """Since the daemon started."""
-    overruns: int
-    """Publisher.overruns: how often since the start a subscriber's queue became full, and it lost events."""
-    cameras: Sequence[CameraPulse]
-    """In the order of the configuration."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stopping:
-    """The daemon's last word."""
-
-    reason: str
-    """In a few words: a signal's name, or that every camera has ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,32 +117,42 @@ class Event:
         return self.topic.encode(), text.encode(errors="replace")
 
 
-def sighting(face: Sighting, stamp: Stamp | None = None, decided_unix_ns: int | None = None) -> Event:
-    """One face in one processed frame; decided_unix_ns where deciding and making are different moments."""
+def sighting(
+    face: Sighting,
+    stamp: Stamp | None = None,
+    decided_unix_ns: int | None = None,
+    deadline_ms: float | None = None,
+) -> Event:
+    """One face on one processed frame.
+
+    decided_unix_ns where deciding and making are different moments. deadline_ms: an event made later than
+    this after the grab is stale; None: none is.
+    """
     stamp = stamp or Stamp.now()
-    data: dict[str, Json] = {
-        "camera": face.camera,
-        "frame": {
-            "index": int(face.frame_index),
-            "width": int(face.frame_width),
-            "height": int(face.frame_height),
-        },
-        "captured": rfc3339(face.captured_unix_ns),
-        "decided": rfc3339(stamp.unix_ns if decided_unix_ns is None else decided_unix_ns),
-        "latency_ms": round((stamp.monotonic_ns - face.grabbed_monotonic_ns) / 1e6, 3),
-        "box": [_rounded(edge, PIXEL_DECIMALS) for edge in face.box],
-        "landmarks": [[_rounded(x, PIXEL_DECIMALS), _rounded(y, PIXEL_DECIMALS)] for x, y in face.landmarks],
-        "score": _rounded(face.score, SCORE_DECIMALS),
-        "person": None if face.person is None else {"id": face.person.id, "name": face.person.name},
-        "distance": None if face.distance is None else _rounded(face.distance, DISTANCE_DECIMALS),
-        "threshold": _rounded(face.threshold, DISTANCE_DECIMALS),
-        "runner_up": _runner_up(face.runner_up),
-        "reasons": list(face.reasons),
-        "liveness": "not_checked",
-        "model": face.model,
-        "gallery_revision": int(face.gallery_revision),
-    }
+    data = _face(face, stamp, decided_unix_ns, deadline_ms)
     return _event("face", "sighting", face.camera, data, stamp)
+
+
+def life(
+    what: Life,
+    stamp: Stamp | None = None,
+    decided_unix_ns: int | None = None,
+    deadline_ms: float | None = None,
+) -> Event:
+    """Somebody was recognized, stays unknown, is somebody else, or has left; numbers as for sighting."""
+    stamp = stamp or Stamp.now()
+    # From the microseconds that are told, so that duration_s is exactly last - first.
+    duration_us = int(what.last_unix_ns) // 1000 - int(what.first_unix_ns) // 1000
+    data = _face(what.face, stamp, decided_unix_ns, deadline_ms) | {
+        "state": what.kind,
+        "previous": _person(what.previous) if what.kind == "corrected" else None,
+        "candidates": [_runner_up(candidate) for candidate in what.candidates],
+        "first": rfc3339(what.first_unix_ns),
+        "last": rfc3339(what.last_unix_ns),
+        "duration_s": duration_us / 1e6,
+        "best_distance": _distance(what.best_distance) if what.kind == "left" else None,
+    }
+    return _event("face", what.kind, what.face.camera, data, stamp)
 
 
 def camera(change: CameraChange, stamp: Stamp | None = None) -> Event:
@@ -248,10 +192,51 @@ def _event(area: str, kind: str, camera: str | None, data: Mapping[str, Json], s
     )
 
 
-def _runner_up(other: RunnerUp | None) -> Json:
-    if other is None:
-        return None
-    return {"id": other.id, "name": other.name, "distance": _rounded(other.distance, DISTANCE_DECIMALS)}
+def _face(
+    face: Sighting, stamp: Stamp, decided_unix_ns: int | None, deadline_ms: float | None
+) -> dict[str, Json]:
+    latency_ms = round((stamp.monotonic_ns - face.grabbed_monotonic_ns) / 1e6, 3)
+    return {
+        "camera": face.camera,
+        "frame": {
+            "index": int(face.frame_index),
+            "width": int(face.frame_width),
+            "height": int(face.frame_height),
+        },
+        "captured": rfc3339(face.captured_unix_ns),
+        "decided": rfc3339(stamp.unix_ns if decided_unix_ns is None else decided_unix_ns),
+        "latency_ms": latency_ms,
+        "stale": deadline_ms is not None and latency_ms > deadline_ms,
+        "track": face.track,
+        "revision": int(face.revision),
+        "state": face.state,
+        "samples": int(face.samples),
+        "person": _person(face.person),
+        "previous": None,
+        "stranger": face.stranger,
+        "distance": _distance(face.distance),
+        "threshold": _rounded(face.threshold, DISTANCE_DECIMALS),
+        "runner_up": None if face.runner_up is None else _runner_up(face.runner_up),
+        "box": [_rounded(edge, PIXEL_DECIMALS) for edge in face.box],
+        "landmarks": [[_rounded(x, PIXEL_DECIMALS), _rounded(y, PIXEL_DECIMALS)] for x, y in face.landmarks],
+        "score": _rounded(face.score, SCORE_DECIMALS),
+        "reasons": list(face.reasons),
+        "liveness": "not_checked",
+        "model": face.model,
+        "gallery_revision": int(face.gallery_revision),
+    }
+
+
+def _person(person: PersonName | None) -> Json:
+    return None if person is None else {"id": person.id, "name": person.name}
+
+
+def _runner_up(other: RunnerUp) -> Json:
+    return {"id": other.id, "name": other.name, "distance": _distance(other.distance)}
+
+
+def _distance(distance: float | None) -> float | None:
+    return None if distance is None else _rounded(distance, DISTANCE_DECIMALS)
 
 
 def _rounded(number: float, decimals: int) -> float:

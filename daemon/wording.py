@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from typing import Any
+
+STRANGER_CHARACTERS = 8
+"""Of a stranger's id, enough to tell apart those of a day."""
 
 
 def json_line(topic: str, event: dict[str, Any]) -> str:
@@ -26,7 +30,7 @@ def line_of(topic: str, event: dict[str, Any]) -> str:
 def _said(event: dict[str, Any]) -> str:
     data, kind = event["data"], event["type"].rpartition(".")[2]
     if event["type"].startswith("visaged.face."):
-        return _face(data)
+        return "  ".join(_face(kind, data))
     if kind == "heartbeat":
         cameras = ", ".join(f"{camera['name']} {camera['state']}" for camera in data["cameras"])
         return f"up {data['uptime_s']:.0f} s; {cameras}"
@@ -35,9 +39,35 @@ def _said(event: dict[str, Any]) -> str:
     return data.get("reason") or ""
 
 
-def _face(data: dict[str, Any]) -> str:
-    """Name, distance against the threshold, and the reasons for doubt."""
-    name = data["person"]["name"] if data["person"] else "unknown"
-    near = "" if data["distance"] is None else f"  {data['distance']:.3f} of {data['threshold']:.2f}"
-    reasons = f"  ({', '.join(data['reasons'])})" if data["reasons"] else ""
-    return f"{name}{near}  frame {data['frame']['index']}  {data['latency_ms']:.0f} ms{reasons}"
+def _face(kind: str, data: dict[str, Any]) -> Iterator[str]:
+    """Who it is, what speaks for it, and the reasons for doubt."""
+    yield _who(kind, data)
+    if kind == "left":
+        yield f"after {data['duration_s']:.1f} s"
+        if data["best_distance"] is not None:
+            yield f"best {data['best_distance']:.3f}"
+        return
+    if kind == "unknown" and data["candidates"]:
+        yield f"nearest {data['candidates'][0]['name']}"
+    if data["distance"] is not None:
+        yield f"{data['distance']:.3f} of {data['threshold']:.2f}"
+    yield f"frame {data['frame']['index']}"
+    yield f"{data['latency_ms']:.0f} ms{', stale' if data['stale'] else ''}"
+    if data["reasons"]:
+        yield f"({', '.join(data['reasons'])})"
+
+
+def _who(kind: str, data: dict[str, Any]) -> str:
+    """The name; and the one that was wrong, where it takes one back."""
+    name = _name(data["person"])
+    if kind == "corrected":
+        return f"{name}, not {_name(data['previous'])}"
+    if data["state"] == "undecided":
+        return "undecided"
+    if data["person"] is None and data["stranger"]:
+        return f"{name} {data['stranger'][:STRANGER_CHARACTERS]}"
+    return name
+
+
+def _name(person: dict[str, Any] | None) -> str:
+    return str(person["name"]) if person else "unknown"

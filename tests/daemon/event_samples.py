@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from daemon import events
-from daemon.events import CameraPulse, Event, Heartbeat, Sighting, Stamp, Started, Stopping
+from daemon.events import CameraPulse, Event, Heartbeat, Life, Sighting, Stamp, Started, Stopping
 from daemon.frame import CameraChange
 from gallery.matcher import RunnerUp
 from gallery.people import PersonName
@@ -33,8 +33,82 @@ NAMED = Sighting(
     reasons=(),
     model="dlib-mtcnn-1a2b3c4d5e6f7a8b",
     gallery_revision=12,
+    track="3f6b2c1d-8e4a-4b7c-9d0e-1f2a3b4c5d6e",
+    revision=1,
+    state="recognized",
+    samples=3,
+    stranger=None,
 )
-NOBODY_ENROLLED = replace(NAMED, person=None, distance=None, runner_up=None, reasons=("dark", "profile"))
+NOBODY_ENROLLED = replace(
+    NAMED,
+    person=None,
+    distance=None,
+    runner_up=None,
+    reasons=("dark", "profile"),
+    revision=0,
+    state="undecided",
+    samples=0,
+)
+STRANGER = replace(
+    NAMED,
+    person=None,
+    distance=0.7331024,
+    runner_up=RunnerUp("6f2c2a1e-5e0d-4f0e-8f8e-0d7b6a0b8f3c", "김연아", 0.8123456),
+    state="unknown",
+    stranger="e2d1c0b9-a8f7-4e6d-95c4-b3a2918070f6",
+)
+ANN = RunnerUp("a7d0c9f4-1b7a-4a55-9a0b-2b8c1c0de001", "Ann Lee", 0.7331024)
+YUNA = RunnerUp("6f2c2a1e-5e0d-4f0e-8f8e-0d7b6a0b8f3c", "김연아", 0.4128771)
+RECOGNIZED = Life(
+    kind="recognized",
+    face=NAMED,
+    previous=None,
+    candidates=(YUNA, ANN),
+    first_unix_ns=NAMED.captured_unix_ns - 433_333_333,
+    last_unix_ns=NAMED.captured_unix_ns,
+    best_distance=None,
+)
+ONE_ENROLLED = replace(RECOGNIZED, face=replace(NAMED, runner_up=None), candidates=(YUNA,))
+UNKNOWN = replace(
+    RECOGNIZED, kind="unknown", face=STRANGER, candidates=(ANN, replace(YUNA, distance=0.8123456))
+)
+GALLERY_EMPTY = replace(
+    UNKNOWN, face=replace(NOBODY_ENROLLED, state="unknown", stranger=STRANGER.stranger), candidates=()
+)
+CORRECTED = replace(
+    RECOGNIZED,
+    kind="corrected",
+    face=replace(NAMED, state="corrected", revision=2, samples=9),
+    previous=PersonName(ANN.id, ANN.name),
+)
+TAKEN_BACK = replace(CORRECTED, face=replace(STRANGER, state="corrected", revision=3), previous=NAMED.person)
+NAMED_AT_LAST = replace(CORRECTED, face=replace(CORRECTED.face, revision=4), previous=None)
+FORGOTTEN = replace(
+    TAKEN_BACK, face=replace(TAKEN_BACK.face, distance=None, runner_up=None, stranger=None), candidates=()
+)
+LEFT = replace(
+    RECOGNIZED,
+    kind="left",
+    face=replace(NAMED, state="left", revision=2, samples=14),
+    last_unix_ns=NAMED.captured_unix_ns - 3_033_333_333,
+    first_unix_ns=NAMED.captured_unix_ns - 15_433_333_333,
+    best_distance=0.3120456,
+)
+STRANGER_LEFT = replace(LEFT, face=replace(STRANGER, state="left"), best_distance=None)
+FORGOTTEN_LEFT = replace(FORGOTTEN, kind="left", face=replace(FORGOTTEN.face, state="left"))
+LIVES = (
+    RECOGNIZED,
+    ONE_ENROLLED,
+    UNKNOWN,
+    GALLERY_EMPTY,
+    CORRECTED,
+    TAKEN_BACK,
+    NAMED_AT_LAST,
+    FORGOTTEN,
+    LEFT,
+    STRANGER_LEFT,
+    FORGOTTEN_LEFT,
+)
 
 
 def every_event() -> list[Event]:
@@ -48,6 +122,8 @@ def every_event() -> list[Event]:
         events.daemon(Heartbeat(61, 1, [])),
         events.sighting(NAMED),
         events.sighting(NOBODY_ENROLLED),
+        events.sighting(STRANGER),
+        *(events.life(what) for what in LIVES),
         events.camera(CameraChange("door", "offline", "no picture for 5 s")),
         events.camera(CameraChange("door", "offline", None)),
         events.camera(CameraChange("door", "ended", None)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -14,33 +14,61 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon import events
-from daemon.events import TOPICS, Heartbeat, Sighting, Stamp, Stopping
+from daemon.events import TOPICS, Heartbeat, Life, Sighting, Stamp, Stopping
 from daemon.frame import CameraChange
 from gallery.matcher import RunnerUp
 from gallery.people import PersonName
-from tests.daemon.event_samples import NAMED, NOBODY_ENROLLED, STAMP, every_event
+from tests.daemon.event_samples import (
+    CORRECTED,
+    LEFT,
+    LIVES,
+    NAMED,
+    NOBODY_ENROLLED,
+    RECOGNIZED,
+    STAMP,
+    UNKNOWN,
+    every_event,
+)
 
 pixels = st.floats(0, 16384, width=32)
 distances = st.floats(0, 2)
 texts = st.text(st.characters(exclude_categories=["Cs"]))
+people = st.builds(PersonName, texts, texts)
+runners_up = st.builds(RunnerUp, texts, texts, distances)
+times = st.integers(0, 4_102_444_800 * 10**9)
 sightings = st.builds(
     Sighting,
     camera=st.from_regex(r"[a-z0-9_-]+", fullmatch=True),
     frame_index=st.integers(0, 2**53),
     frame_width=st.integers(1, 16384),
     frame_height=st.integers(1, 16384),
-    captured_unix_ns=st.integers(0, 4_102_444_800 * 10**9),
+    captured_unix_ns=times,
     grabbed_monotonic_ns=st.integers(0, 2**62),
     box=st.tuples(pixels, pixels, pixels, pixels),
     landmarks=st.tuples(*[st.tuples(pixels, pixels)] * 5),
     score=st.floats(0, 1),
-    person=st.none() | st.builds(PersonName, texts, texts),
+    person=st.none() | people,
     distance=st.none() | distances,
     threshold=distances,
-    runner_up=st.none() | st.builds(RunnerUp, texts, texts, distances),
+    runner_up=st.none() | runners_up,
     reasons=st.lists(texts).map(tuple),
     model=texts,
     gallery_revision=st.integers(0, 2**53),
+    track=texts,
+    revision=st.integers(0, 2**53),
+    state=st.sampled_from(["undecided", "recognized", "unknown", "corrected", "left"]),
+    samples=st.integers(0, 2**53),
+    stranger=st.none() | texts,
+)
+lives = st.builds(
+    Life,
+    kind=st.sampled_from(["recognized", "unknown", "corrected", "left"]),
+    face=sightings,
+    previous=st.none() | people,
+    candidates=st.lists(runners_up, max_size=2).map(tuple),
+    first_unix_ns=times,
+    last_unix_ns=times,
+    best_distance=st.none() | distances,
 )
 
 
@@ -60,6 +88,13 @@ def test_a_sighting_says_what_the_pipeline_decided() -> None:
             "captured": "2026-03-01T08:30:00.123456Z",
             "decided": "2026-03-01T08:30:00.187210Z",
             "latency_ms": 63.754,
+            "stale": False,
+            "track": "3f6b2c1d-8e4a-4b7c-9d0e-1f2a3b4c5d6e",
+            "revision": 1,
+            "state": "recognized",
+            "samples": 3,
+            "previous": None,
+            "stranger": None,
             "box": [512.31, 188.02, 640.77, 352.4],
             "landmarks": [
                 [545.1, 250.33],
@@ -85,6 +120,56 @@ def test_a_sighting_says_what_the_pipeline_decided() -> None:
     }
 
 
+def test_a_change_says_all_that_a_sighting_does_and_what_changed() -> None:
+    topic, text = events.life(CORRECTED, STAMP).encode()
+    event = json.loads(text)
+    assert topic == b"face/door/corrected/"
+    assert (event["type"], event["subject"]) == ("visaged.face.corrected", "door")
+    assert event["data"] == {
+        **events.sighting(CORRECTED.face, STAMP).data,
+        "state": "corrected",
+        "previous": {"id": "a7d0c9f4-1b7a-4a55-9a0b-2b8c1c0de001", "name": "Ann Lee"},
+        "candidates": [
+            {"id": "6f2c2a1e-5e0d-4f0e-8f8e-0d7b6a0b8f3c", "name": "김연아", "distance": 0.412877},
+            {"id": "a7d0c9f4-1b7a-4a55-9a0b-2b8c1c0de001", "name": "Ann Lee", "distance": 0.733102},
+        ],
+        "first": "2026-03-01T08:29:59.690123Z",
+        "last": "2026-03-01T08:30:00.123456Z",
+        "duration_s": 0.433333,
+        "best_distance": None,
+    }
+
+
+def test_who_left_has_the_best_distance_and_the_time_they_stayed() -> None:
+    data = events.life(LEFT, STAMP).data
+    assert (data["first"], data["last"]) == ("2026-03-01T08:29:44.690123Z", "2026-03-01T08:29:57.090123Z")
+    assert (data["duration_s"], data["best_distance"]) == (12.4, 0.312046)
+
+
+def test_only_a_correction_takes_a_name_back_and_only_leaving_tells_the_best_distance() -> None:
+    for what in LIVES:
+        data = events.life(replace(what, previous=NAMED.person, best_distance=0.25)).data
+        assert (data["previous"] is not None) == (what.kind == "corrected")
+        assert (data["best_distance"] is not None) == (what.kind == "left")
+
+
+def test_the_state_after_a_change_is_its_kind() -> None:
+    for what in LIVES:
+        assert events.life(what).data["state"] == what.kind
+
+
+@pytest.mark.parametrize(
+    ("deadline_ms", "stale"), [(None, False), (63.755, False), (63.754, False), (63.753, True), (1, True)]
+)
+def test_an_event_is_stale_when_it_is_later_than_the_deadline(deadline_ms: float | None, stale: bool) -> None:
+    for event in (
+        events.sighting(NAMED, STAMP, deadline_ms=deadline_ms),
+        events.life(RECOGNIZED, STAMP, deadline_ms=deadline_ms),
+    ):
+        assert event.data["latency_ms"] == 63.754
+        assert event.data["stale"] is stale
+
+
 def test_json_is_compact_and_keeps_scripts_readable() -> None:
     _, text = events.sighting(NAMED).encode()
     assert '"name":"김연아"'.encode() in text
@@ -102,6 +187,8 @@ def test_when_it_was_decided_may_be_before_it_was_made() -> None:
     event = events.sighting(NAMED, STAMP, decided_unix_ns=STAMP.unix_ns - 10_000_000)
     assert event.data["decided"] == "2026-03-01T08:30:00.177210Z"
     assert event.time == "2026-03-01T08:30:00.187210Z"
+    change = events.life(UNKNOWN, STAMP, decided_unix_ns=STAMP.unix_ns - 10_000_000)
+    assert change.data["decided"] == event.data["decided"]
 
 
 @given(sightings)
@@ -118,6 +205,20 @@ def test_every_sighting_survives_the_wire(face: Sighting) -> None:
     assert data["reasons"] == list(face.reasons)
 
 
+@given(lives)
+def test_every_change_survives_the_wire(what: Life) -> None:
+    event = events.life(what)
+    topic, text = event.encode()
+    assert topic.decode() == f"face/{what.face.camera}/{what.kind}/"
+    data = json.loads(text)["data"]
+    assert data == event.data
+    for told, candidate in zip(data["candidates"], what.candidates, strict=True):
+        assert PersonName(told["id"], told["name"]) == PersonName(candidate.id, candidate.name)
+        assert told["distance"] == pytest.approx(candidate.distance, abs=5e-7)
+    stay = datetime.fromisoformat(data["last"]) - datetime.fromisoformat(data["first"])
+    assert stay / timedelta(microseconds=1) == round(data["duration_s"] * 1e6)
+
+
 def test_numbers_of_numpy_become_plain_ones() -> None:
     leaked: dict[str, Any] = {
         "frame_index": np.int64(7),
@@ -127,12 +228,21 @@ def test_numbers_of_numpy_become_plain_ones() -> None:
         "distance": np.float32(0.25),
         "threshold": np.float64(0.6),
         "gallery_revision": np.int32(3),
+        "samples": np.int64(4),
     }
     face = replace(NAMED, **leaked)
     data = events.sighting(face).data
     assert json.loads(json.dumps(data)) == data
     assert {type(number) for number in (data["score"], data["distance"], data["threshold"])} == {float}
-    assert type(data["gallery_revision"]) is int
+    assert {type(data[count]) for count in ("gallery_revision", "samples")} == {int}
+    far = RunnerUp("1", "Ann", np.float32(0.7))  # type: ignore[arg-type]
+    change: dict[str, Any] = {
+        "candidates": (far,),
+        "first_unix_ns": np.int64(1),
+        "best_distance": np.float32(0.1),
+    }
+    data = events.life(replace(LEFT, face=face, **change)).data
+    assert json.loads(json.dumps(data)) == data
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])

@@ -1,0 +1,135 @@
+"""What the daemon finds worth telling, before it becomes events."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from gallery.matcher import RunnerUp
+from gallery.people import PersonName
+
+LifeKind = Literal["recognized", "unknown", "corrected", "left"]
+TrackState = Literal["undecided", "recognized", "unknown", "corrected", "left"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """What is known of one face on one frame."""
+
+    camera: str
+    """The camera's name in the configuration."""
+    frame_index: int
+    """Frame.index."""
+    frame_width: int
+    """Pixels."""
+    frame_height: int
+    """Pixels."""
+    captured_unix_ns: int
+    """Frame.captured_unix_ns."""
+    grabbed_monotonic_ns: int
+    """Frame.grabbed_monotonic_ns, from which the latency counts."""
+    box: Sequence[float]
+    """Left, top, right, bottom in pixels of the frame."""
+    landmarks: Sequence[Sequence[float]]
+    """Five (x, y) in pixels of the frame, as Faces.landmarks."""
+    score: float
+    """The detector's confidence, 0 to 1."""
+    person: PersonName | None
+    """Whom the visit is told to be; None: nobody of the gallery, or it is too soon to tell."""
+    distance: float | None
+    """Euclidean, from the track's encoding to that person, or else to the nearest of the gallery; None: the
+    gallery is empty, or the face was not encoded yet."""
+    threshold: float
+    """The largest distance that would have been a match."""
+    runner_up: RunnerUp | None
+    """None: fewer than two people in the gallery."""
+    reasons: Sequence[str]
+    """Codes of why the face is not fit to decide; often empty."""
+    model: str
+    """Encoder.model."""
+    gallery_revision: int
+    """The revision of the gallery that was asked."""
+    track: str
+    """The visit's id."""
+    revision: int
+    """How many changes of this visit were told so far, this one included."""
+    state: TrackState
+    """What was told last; undecided: nothing yet."""
+    samples: int
+    """Fit samples so far."""
+    stranger: str | None
+    """Which stranger it is; None: it has a name, or it is too soon to tell strangers apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """Something changed about a visit."""
+
+    kind: LifeKind
+    """What happened."""
+    face: Sighting
+    """After the change, as decided on the deciding frame. For left: box, landmarks, score and reasons are of
+    where it was seen last; frame and times are of the frame that decided that it has left."""
+    previous: PersonName | None
+    """Who it was told to be until now, for corrected; None: nobody."""
+    candidates: Sequence[RunnerUp]
+    """The two people nearest to it, the nearest first; fewer if fewer are enrolled."""
+    first_unix_ns: int
+    """Time of the first frame that showed it."""
+    last_unix_ns: int
+    """Time of the last frame that showed it."""
+    best_distance: float | None
+    """The least distance there was to the person told, for left; None: nobody was."""
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The daemon is up; its cameras open next."""
+
+    version: str
+    """Of visaged."""
+    device: str
+    """Where the nets really run, in words."""
+    model: str
+    """Encoder.model."""
+    gallery_revision: int
+    """Of the gallery at the start."""
+    cameras: Sequence[str]
+    """Names, in the order of the configuration."""
+
+
+@dataclass(frozen=True, slots=True)
+class CameraPulse:
+    """How one camera fares."""
+
+    name: str
+    """The camera's name in the configuration."""
+    state: str
+    """starting (nothing told yet), or the last state that was published."""
+    frames_read: int
+    """Since the daemon started."""
+    frames_processed: int
+    """Of those, how many the pipeline saw."""
+    frames_replaced: int
+    """Of those, how many gave way to a newer one before the pipeline could see them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """The daemon lives."""
+
+    uptime_s: float
+    """Since the daemon started."""
+    overruns: int
+    """Publisher.overruns: how often since the start a subscriber's queue became full, and it lost events."""
+    cameras: Sequence[CameraPulse]
+    """In the order of the configuration."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stopping:
+    """The daemon's last word."""
+
+    reason: str
+    """In a few words: a signal's name, or that every camera has ended."""

@@ -78,6 +78,22 @@ class Reference:
     """When it came in."""
 
 
+@dataclass(frozen=True, slots=True)
+class PersonThreshold:
+    """How near a face must be to be this person, as a calibration found."""
+
+    person: PersonName
+    """Whose."""
+    distance: float
+    """Euclidean, inclusive."""
+    fmr: float
+    """The probability that was asked for: that a stranger is given anybody's name."""
+    people: int
+    """How many people were enrolled then."""
+    calibrated_unix_ns: int
+    """When."""
+
+
 class PeopleStore(Protocol):
     """Where people are kept: the gallery's file, or a running daemon that has it open."""
 

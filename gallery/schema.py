@@ -52,6 +52,23 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             PRIMARY KEY (reference_id, model)
         ) STRICT""",
     ),
+    (
+        # 1: a face that the person was told not to be.
+        "ALTER TABLE reference ADD COLUMN is_not INTEGER NOT NULL DEFAULT 0 CHECK (is_not IN (0, 1))",
+        # An image shows one person; whom it does not show may be several.
+        "DROP INDEX reference_of_image",
+        "CREATE UNIQUE INDEX reference_of_image ON reference (source_digest) WHERE is_not = 0",
+        "CREATE UNIQUE INDEX image_of_person ON reference (person_id, source_digest)",
+        """CREATE TABLE threshold (
+            person_id          TEXT PRIMARY KEY REFERENCES person (id) ON DELETE CASCADE,
+            distance           REAL NOT NULL CHECK (distance > 0),
+            model              TEXT NOT NULL,    -- of the encodings that it was calibrated for
+            fmr                REAL NOT NULL,    -- the probability that was asked for
+            people             INTEGER NOT NULL, -- how many were enrolled then
+            calibrated_unix_ns INTEGER NOT NULL,
+            checksum           INTEGER NOT NULL  -- CRC-32 of person and distance
+        ) STRICT""",
+    ),
 )
 """The statements that lead from version i to i + 1; `user_version` counts those that a file has had."""
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 import uuid
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -14,19 +15,18 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from gallery import schema
+from gallery import reading, schema
 from gallery.errors import DuplicateImage, GalleryError, PersonExists, PersonUnknown
 from gallery.matcher import Index, Match, match
-from gallery.people import NewReference, Person, PersonName, Reference, check_model, clean_name
-
-STORED = np.dtype("<f4")
-"""How an encoding stands in the file, whatever the machine's byte order."""
-
-PEOPLE = """
-    SELECT person.id, person.name, count(reference.id), person.enrolled_unix_ns,
-           max(person.enrolled_unix_ns, ifnull(max(reference.enrolled_unix_ns), 0))
-    FROM person LEFT JOIN reference ON reference.person_id = person.id
-"""
+from gallery.people import (
+    NewReference,
+    Person,
+    PersonName,
+    PersonThreshold,
+    Reference,
+    check_model,
+    clean_name,
+)
 
 
 class Gallery:
@@ -80,47 +80,53 @@ class Gallery:
     def people(self) -> list[Person]:
         """Everybody, by name."""
         with schema.explained(self.path):
-            rows = self._connection.execute(PEOPLE + "GROUP BY person.id ORDER BY person.name").fetchall()
-        return [Person(*row) for row in rows]
+            return reading.people(self._connection)
 
     def person(self, name: str) -> Person:
         """The person of this name, or PersonUnknown."""
         wanted = clean_name(name)
         with schema.explained(self.path):
-            query = PEOPLE + "WHERE person.name = ? GROUP BY person.id"
-            row = self._connection.execute(query, (wanted,)).fetchone()
-        if row is None:
+            found = reading.person(self._connection, wanted)
+        if found is None:
             raise PersonUnknown(f"{wanted}: nobody of that name is enrolled")
-        return Person(*row)
+        return found
 
     def references(self, name: str) -> list[Reference]:
         """What a person is known by, oldest first, in the gallery's model."""
         person = self.person(name)
         with schema.explained(self.path):
-            rows = self._connection.execute(
-                """SELECT reference.id, vector, checksum, encoding.model, source_digest, source_name, quality,
-                          enrolled_unix_ns
-                   FROM reference JOIN encoding ON encoding.reference_id = reference.id
-                   WHERE person_id = ? AND encoding.model = (SELECT model FROM gallery)
-                   ORDER BY enrolled_unix_ns, reference.rowid""",
-                (person.id,),
-            ).fetchall()
-        return [
-            Reference(
-                key, np.frombuffer(self._sound(key, vector, checksum), STORED).astype(np.float32), *rest
-            )
-            for key, vector, checksum, *rest in rows
-        ]
+            return reading.references(self._connection, self.path, person.id, is_not=False)
+
+    def not_references(self, name: str) -> list[Reference]:
+        """What a person was told not to be, oldest first, in the gallery's model."""
+        person = self.person(name)
+        with schema.explained(self.path):
+            return reading.references(self._connection, self.path, person.id, is_not=True)
+
+    def thresholds(self) -> list[PersonThreshold]:
+        """Everybody who has a threshold of their own, by name."""
+        with schema.explained(self.path):
+            return reading.thresholds(self._connection, self.path)
 
     def owner(self, source_digest: str) -> PersonName | None:
         """Whose reference the image with this digest is; None: not enrolled."""
         with schema.explained(self.path):
             row = self._connection.execute(
                 """SELECT person.id, person.name FROM reference JOIN person ON person.id = person_id
-                   WHERE source_digest = ?""",
+                   WHERE source_digest = ? AND is_not = 0""",
                 (source_digest,),
             ).fetchone()
         return None if row is None else PersonName(*row)
+
+    def has_image(self, name: str, source_digest: str) -> bool:
+        """Whether the image with this digest is a reference of this person, or of what they are not."""
+        person = self.person(name)
+        with schema.explained(self.path):
+            row = self._connection.execute(
+                "SELECT 1 FROM reference WHERE person_id = ? AND source_digest = ?",
+                (person.id, source_digest),
+            ).fetchone()
+        return row is not None
 
     def add(self, name: str, references: Sequence[NewReference], enrolled_unix_ns: int) -> Person:
         """Enrols all of these or none; a name that is there gets more references."""
@@ -129,13 +135,52 @@ class Gallery:
             raise GalleryError(f"{wanted}: nobody is enrolled without a reference")
         vectors = [_as_stored(reference) for reference in references]
         with self._change():
-            self._claim_model(
-                {reference.model for reference in references}, {len(vector) for vector in vectors}
-            )
+            self._claim_model(references, vectors)
             person_id = self._enter(wanted, enrolled_unix_ns)
             for reference, vector in zip(references, vectors, strict=True):
-                self._keep(person_id, reference, vector, enrolled_unix_ns)
+                owner = self.owner(reference.source_digest)
+                if owner is not None:
+                    raise DuplicateImage(reference.source_digest, owner.name)
+                self._keep(person_id, wanted, reference, vector, enrolled_unix_ns, is_not=False)
         return self.person(wanted)
+
+    def add_not(self, name: str, references: Sequence[NewReference], enrolled_unix_ns: int) -> Person:
+        """Adds faces that this person, who must be enrolled, is not; all of these or none."""
+        vectors = [_as_stored(reference) for reference in references]
+        with self._change():
+            person = self.person(name)
+            self._claim_model(references, vectors)
+            for reference, vector in zip(references, vectors, strict=True):
+                self._keep(person.id, person.name, reference, vector, enrolled_unix_ns, is_not=True)
+        return person
+
+    def set_thresholds(
+        self, distances: Mapping[str, float], *, model: str, fmr: float, calibrated_unix_ns: int
+    ) -> None:
+        """Gives people, by their ids, thresholds of their own; whoever is not named has none any more."""
+        if not all(math.isfinite(distance) and distance > 0 for distance in distances.values()):
+            raise GalleryError("a threshold must be a number above 0")
+        with self._change():
+            check_model(self.model, model)
+            known = {person.id for person in self.people()}
+            if not known.issuperset(distances):
+                raise PersonUnknown("somebody was forgotten meanwhile: calibrate again")
+            self._connection.execute("DELETE FROM threshold")
+            self._connection.executemany(
+                "INSERT INTO threshold VALUES (?, ?, ?, ?, ?, ?, ?)",
+                [
+                    (
+                        person_id,
+                        distance,
+                        model,
+                        fmr,
+                        len(known),
+                        calibrated_unix_ns,
+                        reading.threshold_checksum(person_id, distance),
+                    )
+                    for person_id, distance in distances.items()
+                ],
+            )
 
     def forget(self, name: str) -> Person:
         """Removes a person and everything kept of them, and returns who it was."""
@@ -177,32 +222,7 @@ class Gallery:
 
     def _read_index(self, model: str | None) -> Index:
         with schema.explained(self.path):
-            # One read transaction: revision, people and encodings of the same moment.
-            self._connection.execute("BEGIN")
-            try:
-                revision, kept = self._connection.execute("SELECT revision, model FROM gallery").fetchone()
-                people = self._connection.execute(
-                    "SELECT id, name FROM person ORDER BY enrolled_unix_ns, rowid"
-                ).fetchall()
-                rows = self._connection.execute(
-                    """SELECT reference_id, person_id, vector, checksum
-                       FROM encoding JOIN reference ON reference.id = reference_id WHERE model = ?
-                       ORDER BY reference.rowid""",
-                    (kept,),
-                ).fetchall()
-            finally:
-                self._connection.execute("COMMIT")
-        if model is not None:
-            check_model(kept, model)
-        place = {person_id: i for i, (person_id, _) in enumerate(people)}
-        vectors = [self._sound(key, vector, checksum) for key, _, vector, checksum in rows]
-        return Index.of(
-            [PersonName(*row) for row in people],
-            [place[person_id] for _, person_id, _, _ in rows],
-            self._matrix(vectors),
-            model=model or kept or "",
-            revision=revision,
-        )
+            return reading.index(self._connection, self.path, model)
 
     @contextmanager
     def _change(self) -> Iterator[None]:
@@ -210,11 +230,12 @@ class Gallery:
             yield
             self._connection.execute("UPDATE gallery SET revision = revision + 1")
 
-    def _claim_model(self, models: set[str], lengths: set[int]) -> None:
+    def _claim_model(self, references: Sequence[NewReference], vectors: Sequence[bytes]) -> None:
         kept = self.model
-        for model in sorted(models):
+        for model in sorted({reference.model for reference in references}):
             check_model(kept, model)
             kept = model
+        lengths = {len(vector) for vector in vectors}
         (length,) = self._connection.execute("SELECT max(length(vector)) FROM encoding").fetchone()
         if len(lengths | {length} - {None}) > 1:
             raise GalleryError(f"{self.path}: encodings of one model must have one length")
@@ -228,13 +249,21 @@ class Gallery:
         self._connection.execute("INSERT INTO person VALUES (?, ?, ?)", (person_id, name, enrolled_unix_ns))
         return person_id
 
-    def _keep(self, person_id: str, reference: NewReference, vector: bytes, enrolled_unix_ns: int) -> None:
-        owner = self.owner(reference.source_digest)
-        if owner is not None:
-            raise DuplicateImage(reference.source_digest, owner.name)
+    def _keep(
+        self,
+        person_id: str,
+        name: str,
+        reference: NewReference,
+        vector: bytes,
+        enrolled_unix_ns: int,
+        *,
+        is_not: bool,
+    ) -> None:
+        if self.has_image(name, reference.source_digest):
+            raise DuplicateImage(reference.source_digest, name)
         key = str(uuid.uuid4())
         self._connection.execute(
-            "INSERT INTO reference VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO reference VALUES (?, ?, ?, ?, ?, ?, ?)",
             (
                 key,
                 person_id,
@@ -242,26 +271,12 @@ class Gallery:
                 reference.source_name,
                 float(reference.quality),
                 enrolled_unix_ns,
+                is_not,
             ),
         )
         self._connection.execute(
             "INSERT INTO encoding VALUES (?, ?, ?, ?)", (key, reference.model, vector, zlib.crc32(vector))
         )
-
-    def _sound(self, reference_id: str, vector: bytes, checksum: int) -> bytes:
-        if zlib.crc32(vector) != checksum:
-            raise schema.damaged(
-                self.path, f"the encoding of reference {reference_id} is not what was written"
-            )
-        return vector
-
-    def _matrix(self, vectors: list[bytes]) -> NDArray[np.float32]:
-        if not vectors:
-            return np.zeros((0, 0), np.float32)
-        if len({len(vector) for vector in vectors}) > 1:
-            raise schema.damaged(self.path, "encodings of one model have several lengths")
-        flat = np.frombuffer(b"".join(vectors), STORED).astype(np.float32, copy=False)
-        return flat.reshape(len(vectors), -1)
 
     def _empty_log(self) -> None:
         # What was removed still stands in the write-ahead log. Somebody who reads just now may keep it from
@@ -271,7 +286,7 @@ class Gallery:
 
 
 def _as_stored(reference: NewReference) -> bytes:
-    encoding = np.asarray(reference.encoding, STORED)
+    encoding = np.asarray(reference.encoding, reading.STORED)
     if encoding.ndim != 1 or not encoding.size or not np.isfinite(encoding).all():
         raise GalleryError(f"{reference.source_name}: an encoding must be one row of finite numbers")
     return encoding.tobytes()

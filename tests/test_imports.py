@@ -24,7 +24,7 @@ HEAVY_HOMES = {
         "daemon/control.py",
         "daemon/control_client.py",
     },
-    "sqlite3": {"gallery/store.py", "gallery/schema.py"},
+    "sqlite3": {"gallery/store.py", "gallery/schema.py", "gallery/reading.py"},
 }
 """A library, and the files or folders that may import it."""
 

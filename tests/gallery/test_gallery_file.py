@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -16,7 +17,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gallery.errors import GalleryBusy, GalleryDamaged, GalleryError, GalleryMissing, GalleryRefused
+from gallery.errors import (
+    DuplicateImage,
+    GalleryBusy,
+    GalleryDamaged,
+    GalleryError,
+    GalleryMissing,
+    GalleryRefused,
+)
 from gallery.schema import APPLICATION_ID, MIGRATIONS, transaction
 from gallery.store import Gallery
 from tests.gallery.builders import ENROLLED_UNIX_NS, MODEL, reference
@@ -34,6 +42,9 @@ def fill(path: Path, people: int = 30) -> None:
         for i in range(people):
             rows = draw.normal(size=(4, 128)).astype(np.float32)
             gallery.add(f"person {i}", [reference(f"{i}-{j}", row) for j, row in enumerate(rows)], i)
+            gallery.add_not(f"person {i}", [reference(f"not {i}", -rows[0])], i)
+        own = {person.id: 0.1 + 0.01 * person.references for person in gallery.people()}
+        gallery.set_thresholds(own, model=MODEL, fmr=0.01, calibrated_unix_ns=1)
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o277])
@@ -136,8 +147,30 @@ def test_an_older_gallery_is_brought_forward_once(path: Path, monkeypatch: pytes
     for _ in range(2):
         with Gallery.open(path) as gallery:
             assert len(gallery.people()) == 2
-            assert gallery._connection.execute("PRAGMA user_version").fetchone() == (2,)
+            assert gallery._connection.execute("PRAGMA user_version").fetchone() == (len(more),)
             assert gallery._connection.execute("SELECT note FROM person").fetchall() == [(None,), (None,)]
+
+
+def test_a_file_of_version_1_keeps_everybody_and_takes_what_came_later(path: Path) -> None:
+    shutil.copy(Path(__file__).with_name("version-1.db"), path)
+    with Gallery.open(path) as gallery:
+        assert [(person.name, person.references) for person in gallery.people()] == [
+            ("Ann", 2),
+            ("김연아", 1),
+        ]
+        assert gallery.index(MODEL).encodings.tolist() == [[0.25, 0.5], [0.5, 0.5], [-1.0, 0.0]]
+        assert gallery.owner(reference("k.jpg").source_digest) is not None
+        with pytest.raises(DuplicateImage):
+            gallery.add("Ann", [reference("k.jpg")], ENROLLED_UNIX_NS)
+        gallery.add_not("Ann", [reference("k.jpg", [-1.0, 0.0])], ENROLLED_UNIX_NS)
+        ids = {person.name: person.id for person in gallery.people()}
+        gallery.set_thresholds({ids["Ann"]: 0.4}, model=MODEL, fmr=0.01, calibrated_unix_ns=9)
+    with Gallery.open(path) as gallery:
+        assert gallery.revision == 6
+        assert gallery._connection.execute("PRAGMA user_version").fetchone() == (len(MIGRATIONS),)
+        index = gallery.index(MODEL)
+        assert (len(index), index.not_encodings.tolist()) == (3, [[-1.0, 0.0]])
+        assert [each.distance for each in gallery.thresholds()] == [0.4]
 
 
 def test_a_migration_that_fails_leaves_the_gallery_as_it_was(
@@ -185,14 +218,21 @@ def content(gallery: Gallery) -> dict[str, tuple[object, ...]]:
     """What a decision could depend on; times and file names may be damaged without harm to it."""
     index = gallery.index(MODEL)
     found: dict[str, tuple[object, ...]] = {}
+    thresholds = {each.person.id: each.distance for each in gallery.thresholds()}
     for person in gallery.people():
         digests = sorted(kept.source_digest for kept in gallery.references(person.name))
         rows = [
-            row.tobytes()
-            for row, owner in zip(index.encodings, index.owners, strict=True)
-            if index.people[owner].id == person.id
+            [
+                row.tobytes()
+                for row, owner in zip(encodings, owners, strict=True)
+                if index.people[owner].id == person.id
+            ]
+            for encodings, owners in (
+                (index.encodings, index.owners),
+                (index.not_encodings, index.not_owners),
+            )
         ]
-        found[person.id] = (person.name, digests, sorted(rows))
+        found[person.id] = (person.name, digests, rows, thresholds.get(person.id))
     return found
 
 

@@ -261,3 +261,121 @@ def test_a_match_against_the_gallery_sees_every_change_and_does_not_hide_it_from
         assert gallery.changed()
         other.forget("Ann")
         assert gallery.match(face, 1.0)[0].nearest is None
+
+
+def test_what_a_person_is_not_is_kept_apart_from_what_they_are(path: Path) -> None:
+    with Gallery.open(path) as gallery:
+        gallery.add("Ann", [reference("a.jpg", [0.0, 1.0])], ENROLLED_UNIX_NS)
+        before = gallery.revision
+        ann = gallery.add_not("Ann", [reference("b.jpg", [1.0, 0.0])], ENROLLED_UNIX_NS + 5)
+        assert gallery.revision > before
+        assert gallery.people() == [ann]
+        assert (ann.references, ann.last_enrolled_unix_ns) == (1, ENROLLED_UNIX_NS)
+        assert [kept.source_name for kept in gallery.references("Ann")] == ["a.jpg"]
+        assert [kept.source_name for kept in gallery.not_references("Ann")] == ["b.jpg"]
+        assert gallery.owner(reference("b.jpg").source_digest) is None
+        index = gallery.index(MODEL)
+    assert index.encodings.tolist() == [[0.0, 1.0]]
+    assert (index.not_owners.tolist(), index.not_encodings.tolist()) == ([0], [[1.0, 0.0]])
+
+
+def test_only_who_is_enrolled_can_be_told_who_they_are_not(path: Path) -> None:
+    with Gallery.open(path) as gallery:
+        with pytest.raises(PersonUnknown, match="Ann"):
+            gallery.add_not("Ann", [reference("b.jpg")], ENROLLED_UNIX_NS)
+        assert (gallery.people(), gallery.model, gallery.revision) == ([], None, 0)
+
+
+def test_an_image_may_show_one_person_and_be_none_of_several_others(path: Path) -> None:
+    with Gallery.open(path) as gallery:
+        for name in ("Ann", "Bea", "Cleo"):
+            gallery.add(name, [reference(f"{name}.jpg")], ENROLLED_UNIX_NS)
+        for name in ("Ann", "Bea"):
+            gallery.add_not(name, [reference("Cleo.jpg")], ENROLLED_UNIX_NS)
+        owner = gallery.owner(reference("Cleo.jpg").source_digest)
+        assert owner is not None
+        assert owner.name == "Cleo"
+
+
+def test_an_image_is_not_both_a_person_and_not_that_person(path: Path) -> None:
+    with Gallery.open(path) as gallery:
+        gallery.add("Ann", [reference("a.jpg")], ENROLLED_UNIX_NS)
+        gallery.add_not("Ann", [reference("b.jpg")], ENROLLED_UNIX_NS)
+        before = gallery.revision
+        for source_name in ("a.jpg", "b.jpg"):
+            with pytest.raises(DuplicateImage, match="Ann"):
+                gallery.add_not("Ann", [reference("new.jpg"), reference(source_name)], ENROLLED_UNIX_NS)
+        with pytest.raises(DuplicateImage, match="Ann"):
+            gallery.add("Ann", [reference("b.jpg")], ENROLLED_UNIX_NS)
+        assert gallery.revision == before
+        assert gallery.has_image("Ann", reference("b.jpg").source_digest)
+        assert not gallery.has_image("Ann", reference("new.jpg").source_digest)
+
+
+def test_what_a_person_is_not_must_be_of_the_gallerys_model(path: Path) -> None:
+    with Gallery.open(path) as gallery:
+        gallery.add("Ann", [reference("a.jpg")], ENROLLED_UNIX_NS)
+        with pytest.raises(ModelMismatch):
+            gallery.add_not("Ann", [reference("b.jpg", model="sface-1")], ENROLLED_UNIX_NS)
+        with pytest.raises(GalleryError, match="one length"):
+            gallery.add_not("Ann", [reference("b.jpg", [0.0, 0.0, 1.0])], ENROLLED_UNIX_NS)
+        assert gallery.not_references("Ann") == []
+
+
+def test_who_is_forgotten_is_gone_with_threshold_and_vetoes_and_the_model_is_free(path: Path) -> None:
+    with Gallery.open(path) as gallery:
+        ann = gallery.add("Ann", [reference("a.jpg")], ENROLLED_UNIX_NS)
+        gallery.add_not("Ann", [reference("b.jpg")], ENROLLED_UNIX_NS)
+        gallery.set_thresholds({ann.id: 0.4}, model=MODEL, fmr=0.01, calibrated_unix_ns=1)
+        gallery.forget("Ann")
+        assert (gallery.thresholds(), gallery.model) == ([], None)
+        gallery.add("Ann", [reference("b.jpg", model="sface-1")], ENROLLED_UNIX_NS)
+        assert gallery.index("sface-1").thresholds is None
+
+
+def test_thresholds_are_given_all_at_once_and_reach_the_index(path: Path) -> None:
+    with Gallery.open(path) as gallery, Gallery.open(path) as daemon:
+        zoe = gallery.add("Zoe", [reference("z.jpg")], ENROLLED_UNIX_NS)
+        ann = gallery.add("Ann", [reference("a.jpg")], ENROLLED_UNIX_NS + 1)
+        assert daemon.index(MODEL).thresholds is None
+        gallery.set_thresholds({ann.id: 0.4, zoe.id: 0.3}, model=MODEL, fmr=0.01, calibrated_unix_ns=7)
+        assert daemon.changed()
+        thresholds = daemon.index(MODEL).thresholds
+        assert thresholds is not None
+        assert thresholds.tolist() == [0.3, 0.4]
+        told = [(each.person.name, each.distance, each.fmr, each.people) for each in gallery.thresholds()]
+        assert told == [("Ann", 0.4, 0.01, 2), ("Zoe", 0.3, 0.01, 2)]
+        gallery.set_thresholds({ann.id: 0.45}, model=MODEL, fmr=0.1, calibrated_unix_ns=8)
+        thresholds = daemon.index(MODEL).thresholds
+        assert thresholds is not None
+        assert np.isnan(thresholds[0])
+        assert thresholds[1] == 0.45
+        gallery.set_thresholds({}, model=MODEL, fmr=0.1, calibrated_unix_ns=9)
+        assert daemon.index(MODEL).thresholds is None
+
+
+def test_a_threshold_outlives_new_references_and_a_new_name(path: Path) -> None:
+    with Gallery.open(path) as gallery:
+        ann = gallery.add("Ann", [reference("a.jpg")], ENROLLED_UNIX_NS)
+        gallery.set_thresholds({ann.id: 0.4}, model=MODEL, fmr=0.01, calibrated_unix_ns=7)
+        gallery.add("Ann", [reference("b.jpg")], ENROLLED_UNIX_NS)
+        gallery.rename("Ann", "Anna")
+        assert [(each.person.name, each.distance) for each in gallery.thresholds()] == [("Anna", 0.4)]
+
+
+@pytest.mark.parametrize("distance", [0.0, -0.5, float("nan"), float("inf")])
+def test_what_is_no_threshold_is_refused(path: Path, distance: float) -> None:
+    with Gallery.open(path) as gallery:
+        ann = gallery.add("Ann", [reference("a.jpg")], ENROLLED_UNIX_NS)
+        with pytest.raises(GalleryError, match="above 0"):
+            gallery.set_thresholds({ann.id: distance}, model=MODEL, fmr=0.01, calibrated_unix_ns=7)
+
+
+def test_thresholds_of_somebody_unknown_or_of_another_model_are_refused_whole(path: Path) -> None:
+    with Gallery.open(path) as gallery:
+        ann = gallery.add("Ann", [reference("a.jpg")], ENROLLED_UNIX_NS)
+        with pytest.raises(PersonUnknown, match="calibrate again"):
+            gallery.set_thresholds({ann.id: 0.4, "x": 0.4}, model=MODEL, fmr=0.01, calibrated_unix_ns=7)
+        with pytest.raises(ModelMismatch):
+            gallery.set_thresholds({ann.id: 0.4}, model="sface-1", fmr=0.01, calibrated_unix_ns=7)
+        assert gallery.thresholds() == []

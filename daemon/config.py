@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, field_validator
 from pydantic.dataclasses import dataclass
 
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
@@ -18,11 +18,29 @@ Seconds = Annotated[float, Field(ge=0, le=1e7)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 
 
+def _not_empty(path: object) -> object:
+    """An empty one would be the folder that somebody happens to stand in."""
+    if path == "" or "\0" in str(path):
+        raise ValueError("must be a path")
+    return path
+
+
+def _home_found(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        raise ValueError("must be a path; there is no such user's home") from None
+
+
+PlacePath = Annotated[Path, BeforeValidator(_not_empty), AfterValidator(_home_found)]
+"""A path with ~ and ~user resolved."""
+
+
 @dataclass(frozen=True, slots=True, config=STRICT)
 class DaemonConfig:
     """The process itself."""
 
-    state_dir: Path | None = None
+    state_dir: PlacePath | None = None
     """For gallery and control socket; None: $STATE_DIRECTORY, else visaged in the user's data folder."""
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = "auto"
     """Where the nets run: auto, cpu, cuda or cuda:1."""
@@ -122,7 +140,7 @@ class StrangersConfig:
 class GalleryConfig:
     """Who is enrolled."""
 
-    path: Path | None = None
+    path: PlacePath | None = None
     """The gallery's file; None: gallery.db in the state folder."""
 
 
@@ -172,7 +190,7 @@ class Config:
     def state_dir(self) -> Path:
         """The folder that holds what the daemon keeps."""
         if self.daemon.state_dir is not None:
-            return self.daemon.state_dir.expanduser().absolute()
+            return self.daemon.state_dir.absolute()
         # systemd gives a list, separated by colons, where a unit has several.
         if given := os.environ.get("STATE_DIRECTORY"):
             return Path(given.split(":")[0])
@@ -184,7 +202,7 @@ class Config:
     def gallery_path(self) -> Path:
         """The gallery's file."""
         chosen = self.gallery.path
-        return chosen.expanduser().absolute() if chosen is not None else self.state_dir / "gallery.db"
+        return chosen.absolute() if chosen is not None else self.state_dir / "gallery.db"
 
     @property
     def control_path(self) -> Path:

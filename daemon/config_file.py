@@ -66,7 +66,7 @@ def find(given: Path | None) -> Path | None:
         platformdirs.user_config_path("visaged", appauthor=False) / "config.toml",
         Path("/etc/visaged/config.toml"),
     )
-    return next((path for path in usual if path.is_file()), None)
+    return next((path for path in usual if _may_be_there(path)), None)
 
 
 def load(given: Path | None) -> Config:
@@ -119,6 +119,14 @@ def with_source(config: Config, source: str, name: str, *, realtime: bool) -> Co
         first["loc"] = ("camera", *first["loc"])
         raise ConfigError(f"{option}: {_told(first).partition(': ')[2]}") from None
     return replace(config, camera=(camera,))
+
+
+def _may_be_there(path: Path) -> bool:
+    """Also where its folder is closed to us: to go on without would be another configuration, silently."""
+    try:
+        return path.is_file()
+    except PermissionError:
+        return True
 
 
 def _text(path: Path) -> str:

@@ -53,6 +53,12 @@ def test_every_key_of_the_shipped_file_has_a_comment_above_it() -> None:
         ("[daemon]\nthreads = 1.5", "daemon.threads: must be a valid integer, not 1.5"),
         ("[daemon]\nthreads = 0", "daemon.threads: must be greater than or equal to 1, not 0"),
         ("[daemon]\nstate_dir = 3", "daemon.state_dir: must be a valid string, not 3"),
+        ('[daemon]\nstate_dir = ""', "daemon.state_dir: must be a path, not ''"),
+        (
+            '[daemon]\nstate_dir = "~nobody-of-that-name/x"',
+            "daemon.state_dir: must be a path; there is no such",
+        ),
+        ('[gallery]\npath = "a\\u0000b"', "gallery.path: must be a path"),
         ("daemon = 3", "daemon: must be a table, not 3"),
         ('[camera]\nname = "a"', "camera: must be [[camera]] tables"),
         ("camera = []", "camera: needs at least one [[camera]] table"),
@@ -133,6 +139,31 @@ def test_without_any_file_the_defaults_hold(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     assert load(None).camera == (CameraConfig(name="webcam", source=0),)
+
+
+def test_a_file_in_a_folder_that_is_closed_to_us_is_not_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("VISAGED_CONFIG", raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    own = tmp_path / "visaged" / "config.toml"
+
+    def refuse(path: Path, *arguments: object, **options: object) -> bool:
+        if path == own:
+            raise PermissionError(13, "Permission denied")
+        return False
+
+    # Whoever runs the tests may be root, to whom no folder is closed.
+    monkeypatch.setattr(Path, "is_file", refuse)
+    assert find(None) == own
+
+
+def test_a_home_is_found_wherever_a_path_begins_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/ann")
+    config = parse('[daemon]\nstate_dir = "~/state"\n[gallery]\npath = "~/people.db"', "my.toml")
+    assert config.state_dir == Path("/home/ann/state")
+    assert config.gallery_path == Path("/home/ann/people.db")
 
 
 def test_state_lives_where_systemd_says_else_in_the_users_data_folder(

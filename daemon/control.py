@@ -16,7 +16,7 @@ import zmq
 
 from daemon import control_messages as messages
 from daemon.control_messages import Json
-from daemon.endpoint import check_bind, claim
+from daemon.endpoint import BindRefused, check_bind, claim
 from gallery.errors import GalleryError
 from gallery.matcher import match
 from gallery.store import Gallery
@@ -61,6 +61,10 @@ class ControlServer:
         mask = os.umask(0o177)
         try:
             self._socket.bind(endpoint.uri)
+        except zmq.ZMQError as error:
+            self._socket.close()
+            self._context.term()
+            raise BindRefused(f"{endpoint.uri} can't be bound: {zmq.strerror(error.errno or 0)}") from None
         finally:
             os.umask(mask)
         self._thread = threading.Thread(target=self._serve, name="control")
@@ -103,7 +107,7 @@ class Desk:
         self._operations: dict[str, Callable[[Json], object]] = {
             "hello": lambda request: asdict(facts),
             "people": lambda request: [asdict(person) for person in gallery.people()],
-            "person": lambda request: asdict(gallery.person(request["name"])),
+            "person": lambda request: asdict(gallery.person(str(request["name"]))),
             "references": self._references,
             "owner": self._owner,
             "add": self._add,
@@ -119,7 +123,7 @@ class Desk:
             answer = {"ok": self._do(request)}
         except GalleryError as error:
             answer = {"error": messages.from_error(error)}
-        except (NotUnderstood, KeyError, TypeError, ValueError) as error:
+        except (NotUnderstood, KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
             # Whoever can open the socket may say anything; only the gallery's own state is our fault.
             text = f"request not understood: {type(error).__name__}: {error}"
             answer = {"error": {"kind": "GalleryError", "text": text, "fields": {}}}

@@ -14,6 +14,7 @@ import zmq
 from numpy.typing import NDArray
 
 from daemon import control_messages as messages
+from daemon.endpoint import IPC_PATH_BYTES
 from daemon.errors import UsageError
 from gallery.matcher import Match
 from gallery.people import NewReference, Person, PersonName, Reference
@@ -119,6 +120,9 @@ class RemoteGallery:
 
 def is_running(path: Path) -> bool:
     """Whether a daemon listens at this control socket; UsageError if we are not allowed to know."""
+    if len(bytes(path)) > IPC_PATH_BYTES:
+        # No daemon can be bound there; the gallery in the same folder is as good as any.
+        return False
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.settimeout(CONNECT_TIMEOUT_S)
         try:

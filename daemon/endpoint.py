@@ -48,7 +48,14 @@ def check_bind(bind: str, insecure: bool = False) -> Endpoint:
 
 def claim(path: Path) -> None:
     """Makes way for an ipc socket. Who listens there keeps it: ZeroMQ alone would take it, silently."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make_way(path)
+    except OSError as error:
+        raise BindRefused(f"ipc://{path} can't be had: {error.strerror}") from None
+
+
+def _make_way(path: Path) -> None:
     try:
         mode = path.lstat().st_mode
     except FileNotFoundError:
@@ -100,7 +107,8 @@ def _check_ipc(bind: str) -> Endpoint:
         )
     if len(bytes(path)) > IPC_PATH_BYTES:
         raise BindRefused(
-            f"events can't be bound to {bind}: a socket's path has at most {IPC_PATH_BYTES} bytes"
+            f"{bind} can't be bound: a socket's path has at most {IPC_PATH_BYTES} bytes; "
+            "set [events] bind or [daemon] state_dir to a shorter one"
         )
     return Endpoint(f"ipc://{path}", ipv6=False, local=True, path=path)
 

@@ -105,6 +105,8 @@ def test_a_snapshot_comes_through_and_an_unknown_camera_has_none(control: Path) 
         b"{}",
         b'{"op": "format_disk"}',
         b'{"op": "forget"}',
+        b'{"op": "person", "name": 3}',
+        b"[" * 100_000,
         b'{"op": "add", "name": "x", "references": [{}]}',
         b'{"op": "match", "encodings": {"shape": [1, 99], "f4": "AAAA"}, "threshold": 1}',
         b'{"op": "match", "encodings": {"shape": [1], "f4": "!"}, "threshold": 1}',
@@ -147,6 +149,19 @@ def test_whether_a_daemon_runs_is_told_apart_from_a_socket_left_behind(control: 
         with plain.socket(plain.AF_UNIX) as dead:
             dead.bind(str(left))
     assert not is_running(left)
+
+
+def test_at_a_path_too_long_for_a_socket_no_daemon_runs(tmp_path: Path) -> None:
+    assert not is_running(tmp_path / ("x" * 120) / "control.sock")
+
+
+def test_a_folder_that_takes_no_socket_is_told_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Gone between the claim and the binding, as good as a folder that may not be written to.
+    monkeypatch.setattr("daemon.control.claim", lambda path: None)
+    with pytest.raises(BindRefused, match="can't be bound: No such file"):
+        ControlServer(tmp_path / "gone" / "control.sock", Facts("1.0", "", MODEL), lambda camera: None)
 
 
 def test_a_daemon_that_hangs_is_told_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

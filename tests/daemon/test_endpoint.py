@@ -130,3 +130,9 @@ def test_a_file_that_is_no_socket_stays(tmp_path: Path) -> None:
     with pytest.raises(BindRefused, match="no socket"):
         claim(path)
     assert path.read_text() == "dear"
+
+
+def test_a_folder_that_cannot_be_made_is_told_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(BindRefused, match=r"events\.sock can't be had: "):
+        claim(tmp_path / "file" / "events.sock")

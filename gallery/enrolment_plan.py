@@ -79,6 +79,8 @@ def plan_folder(folder: Path) -> Plan:
         raise GalleryError(f"{path_text(folder)}: {detail}") from error
     people: dict[str, list[Path]] = {}
     refused: list[Refused] = []
+    if not entries:
+        refused.append(Refused(path_text(folder), "empty_folder", "it must hold a folder for each person"))
     for entry in entries:
         if not entry.is_dir():
             detail = "not in anybody's folder; put it into one that has the person's name"

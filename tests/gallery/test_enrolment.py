@@ -187,6 +187,15 @@ def test_what_is_nobodys_image_in_a_folder_of_people_is_told(gallery: Gallery, t
     assert [each.person.name for each in report.enrolled] == ["Ann"]
 
 
+def test_a_folder_without_anybody_is_told(gallery: Gallery, tmp_path: Path) -> None:
+    people = tmp_path / "people"
+    people.mkdir()
+    (people / ".hidden").touch()
+    report = run(gallery, plan_folder(people))
+    assert report.enrolled == ()
+    assert [(each.image, each.reason) for each in report.refused] == [(str(people), "empty_folder")]
+
+
 def test_two_folders_whose_names_are_one_in_unicode_are_one_person(gallery: Gallery, tmp_path: Path) -> None:
     paint(tmp_path / "people" / "Jose\u0301" / "a", (FACE, RED))
     paint(tmp_path / "people" / "Jos\u00e9" / "b", (FACE, (210, 10, 10)))

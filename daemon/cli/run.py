@@ -25,8 +25,11 @@ def run(
         typer.Option("--source", metavar="URI", help="Watch this instead of the configured cameras."),
     ] = None,
     camera: Annotated[
-        str, typer.Option("--camera", metavar="NAME", help="The name of --source in topics.")
-    ] = "camera",
+        str | None,
+        typer.Option(
+            "--camera", metavar="NAME", help="The name of --source in topics.", show_default="camera"
+        ),
+    ] = None,
     await_subscribers: Annotated[
         int, typer.Option("--await-subscribers", metavar="N", min=0, help="Start cameras when N have come.")
     ] = 0,
@@ -66,6 +69,8 @@ class StopSignals:
         """While this lasts nothing is open that needs an orderly end, so a signal ends the process."""
         self._loading = True
         try:
+            if self.stop.is_set():
+                raise SystemExit(0)
             yield
         finally:
             self._loading = False
@@ -74,17 +79,21 @@ class StopSignals:
         first = not self.stop.is_set()
         self.stop.set()
         if self._loading and first:
-            raise typer.Exit(0)
+            # What is no Exception isn't swallowed by a library that tries out an import.
+            raise SystemExit(0)
 
 
 def watch_cameras(config: Config, signals: StopSignals, await_subscribers: int, *, insecure: bool) -> None:
     """What can be refused is tried first; the slow loading comes before anything is opened."""
+    from daemon.control_client import is_running
     from daemon.endpoint import check_bind
     from daemon.sources import parse
     from gallery.store import Gallery
 
     check_bind(config.events.bind, insecure)
     check_bind(f"ipc://{config.control_path}")
+    if is_running(config.control_path):
+        raise UsageError(f"{config.control_path} is taken: a daemon runs there already")
     for each in config.camera:
         try:
             parse(each.source)
@@ -100,11 +109,13 @@ def watch_cameras(config: Config, signals: StopSignals, await_subscribers: int, 
         service.run(device, await_subscribers, insecure=insecure)
 
 
-def _with_source(config: Config, source: str | None, name: str, *, realtime: bool) -> Config:
+def _with_source(config: Config, source: str | None, name: str | None, *, realtime: bool) -> Config:
     from daemon.config_file import with_source
 
     if source is not None:
-        return with_source(config, source, name, realtime=realtime)
+        return with_source(config, source, "camera" if name is None else name, realtime=realtime)
+    if name is not None:
+        raise UsageError("--camera names what --source gives, which is missing: give both")
     if realtime:
         return replace(config, camera=tuple(replace(each, realtime=True) for each in config.camera))
     return config

@@ -179,6 +179,8 @@ def test_what_cannot_start_is_refused_in_one_line_with_exit_code_2(home: Home, c
     assert_refused(done, "gopher")
     done = visaged("run", "--config", good.config, "--source", str(clip), "--camera", "Front Door")
     assert_refused(done, "--camera: must be letters")
+    done = visaged("run", "--config", good.config, "--camera", "door")
+    assert_refused(done, "--camera names what --source gives")
     done = visaged("run", "--config", good.config, "--threshold", "3")
     assert_refused(done, "--threshold: must be less than 2")
     damaged.parent.mkdir(exist_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -98,20 +99,28 @@ def _make_folder(folder: Path) -> None:
 
 
 def _save(folder: Path, images: list[Path], found: list[IdentifiedImage]) -> None:
-    """One file an image, numbered where two images have one name."""
+    """One file an image, numbered where two have one name or where an original would be written over."""
     from daemon.annotated import with_faces
     from daemon.image_file import save
+    from gallery.errors import ImageRefused
     from gallery.images import open_image
 
     taken: set[str] = set()
+    originals = {os.path.realpath(image) for image in images}
     for image, each in zip(images, found, strict=True):
         if each.error is not None:
             continue
-        drawn, notices = with_faces(open_image(image).bgr, each.faces)
+        try:
+            bgr = open_image(image).bgr
+        except ImageRefused as refused:
+            # It was there when the faces were looked for.
+            typer.echo(f"{each.image}: {refused.reason}: {refused.detail}", err=True)
+            continue
+        drawn, notices = with_faces(bgr, each.faces)
         for notice in notices:
             typer.echo(notice, err=True)
         name, number = f"{image.stem}.png", 2
-        while name in taken:
+        while name in taken or os.path.realpath(folder / name) in originals:
             name, number = f"{image.stem}-{number}.png", number + 1
         taken.add(name)
         save(folder / name, drawn)

@@ -6,6 +6,9 @@ import json
 import shutil
 from pathlib import Path
 
+import cv2
+import numpy as np
+
 from tests.conftest import REPOSITORY
 from tests.daemon.cli.conftest import Shell
 
@@ -122,8 +125,6 @@ def test_a_stricter_threshold_on_the_command_line_makes_a_stranger_of_a_match(vi
 
 
 def test_annotated_copies_are_saved_beside_each_other(visaged: Shell, tmp_path: Path) -> None:
-    import cv2
-
     visaged("enroll", "바이든", BIDEN)
     (tmp_path / "copy").mkdir()
     copy = shutil.copy(BIDEN, tmp_path / "copy")
@@ -131,6 +132,16 @@ def test_annotated_copies_are_saved_beside_each_other(visaged: Shell, tmp_path: 
     assert done.code == 0
     drawn = [cv2.imread(str(tmp_path / "out" / name)) for name in ("joe-biden.png", "joe-biden-2.png")]
     assert all(each is not None and each.shape == (720, 576, 3) for each in drawn)
+
+
+def test_an_annotated_copy_never_takes_its_originals_place(visaged: Shell, tmp_path: Path) -> None:
+    original = tmp_path / "joe.png"
+    cv2.imwrite(str(original), np.asarray(cv2.imread(str(BIDEN))))
+    before = original.read_bytes()
+    done = visaged("identify", original, "--save-annotated", tmp_path)
+    assert done.code == 0
+    assert original.read_bytes() == before
+    assert (tmp_path / "joe-2.png").exists()
 
 
 def test_distances_equal_face_recognitions_with_its_own_alignment(visaged: Shell, shared_data: Path) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,14 +17,16 @@ from daemon.errors import UsageError
 from daemon.wording import json_line, line_of, pretty_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
-    from daemon.client import Received
+    from daemon.client import Received, Subscription
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 ENROLLED = {"Barack Obama": "barack-obama.jpg", "Joe Biden": "joe-biden.jpg"}
 START_TIMEOUT_S = 120
 """Loading the nets takes seconds on a warm disk and much longer on a cold or slow one."""
+POLL_S = 1.0
+"""How soon it is noticed that the daemon has died."""
 
 CONFIG = """\
 [daemon]
@@ -74,9 +78,18 @@ def _prepare(folder: Path, device: str) -> Path:
 def _visaged(*arguments: str) -> None:
     """Runs one of our own commands to its end; its complaint becomes ours."""
     command = [sys.executable, "-m", "daemon", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=_environment())
     if done.returncode != 0:
         raise UsageError(f"`visaged {arguments[0]}` failed: {done.stderr.strip() or done.stdout.strip()}")
+
+
+def _environment() -> dict[str, str]:
+    """Ours, without what would name folders of another daemon."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("RUNTIME_DIRECTORY", "STATE_DIRECTORY")
+    }
 
 
 def _watch(config: Path, endpoint: str, *, as_json: bool) -> set[str]:
@@ -86,10 +99,11 @@ def _watch(config: Path, endpoint: str, *, as_json: bool) -> set[str]:
     command = [sys.executable, "-m", "daemon", "run", "--config", str(config), "--await-subscribers", "1"]
     with (
         tempfile.TemporaryFile() as log,
-        subprocess.Popen(command, stderr=log, stdout=subprocess.DEVNULL) as daemon,
+        subprocess.Popen(command, stderr=log, stdout=subprocess.DEVNULL, env=_environment()) as daemon,
     ):
         try:
-            with subscribe(endpoint, timeout_s=START_TIMEOUT_S) as events:
+            with subscribe(endpoint) as subscription:
+                events = while_running(daemon, subscription)
                 seen, last_face = _print_until_stopping(events, as_json=as_json)
         finally:
             daemon.terminate()
@@ -100,6 +114,18 @@ def _watch(config: Path, endpoint: str, *, as_json: bool) -> set[str]:
     if not as_json:
         typer.echo("\nOne event as a subscriber receives it:\n" + pretty_json(last_face.event))
     return seen
+
+
+def while_running(daemon: subprocess.Popen[bytes], subscription: Subscription) -> Iterator[Received]:
+    """Events as they come, until none can come any more or none has come for too long."""
+    last_s = time.monotonic()
+    while time.monotonic() - last_s < START_TIMEOUT_S:
+        event = subscription.receive(POLL_S)
+        if event is not None:
+            last_s = time.monotonic()
+            yield event
+        elif daemon.poll() is not None:
+            return
 
 
 def _print_until_stopping(events: Iterable[Received], *, as_json: bool) -> tuple[set[str], Received | None]:

@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Literal
 
 from daemon.errors import UsageError
-from gallery.errors import GalleryError, GalleryMissing
+from gallery.errors import GalleryError, GalleryMissing, ModelMismatch
 
 if TYPE_CHECKING:
     from daemon.config import Config
@@ -68,6 +68,7 @@ def _device(config: Config) -> Iterator[Finding]:
 
 def _speed(config: Config) -> Iterator[Finding]:
     from gallery.faces.device import DeviceUnavailable, describe, resolve
+    from gallery.faces.models import ModelUnusable
 
     devices = ["cpu"]
     try:
@@ -75,7 +76,11 @@ def _speed(config: Config) -> Iterator[Finding]:
             devices.append(best)
     except DeviceUnavailable:
         pass
-    told = [f"{describe(device)}: {_detection_ms(config, device):.0f} ms" for device in devices]
+    try:
+        told = [f"{describe(device)}: {_detection_ms(config, device):.0f} ms" for device in devices]
+    except ModelUnusable:
+        # The check of the models says which, and what to do.
+        return
     yield Finding("speed", "ok", f"one 1280×720 frame without a face: {'; '.join(told)}")
 
 
@@ -111,6 +116,8 @@ def _models(config: Config) -> Iterator[Finding]:
 
 
 def _gallery(config: Config) -> Iterator[Finding]:
+    from daemon.engine import build_engine
+    from gallery.people import check_model
     from gallery.store import Gallery
 
     try:
@@ -120,6 +127,8 @@ def _gallery(config: Config) -> Iterator[Finding]:
             yield Finding(
                 "gallery", "ok", f"{config.gallery_path}: {len(people)} people, {references} references"
             )
+            if gallery.model is not None:
+                check_model(gallery.model, build_engine(config)[0].model)
     except GalleryMissing:
         yield Finding(
             "gallery",
@@ -127,8 +136,13 @@ def _gallery(config: Config) -> Iterator[Finding]:
             f"{config.gallery_path}: not there yet",
             "begin with: visaged enroll NAME IMAGE",
         )
+    except ModelMismatch as error:
+        yield Finding("gallery", "broken", str(error), "see docs/gallery.md")
     except GalleryError as error:
         yield Finding("gallery", "broken", str(error), "restore a backup, or move the file away")
+    except UsageError:
+        # No nets to compare its encodings with: the checks of device and models say why.
+        pass
 
 
 def _events(config: Config) -> Iterator[Finding]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 
@@ -15,10 +14,11 @@ from daemon.cli import demo, doctor, identify, look, people, run, watch
 from daemon.errors import UsageError
 from gallery.errors import GalleryError
 
+CTRL_C = 130
+
 app = typer.Typer(
     name="visaged",
     help="Cameras in, trustworthy face-recognition events out over ZeroMQ. Start with: visaged demo",
-    no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -30,18 +30,20 @@ for commands in (demo, run, people, identify, watch, look, doctor):
 def run_command_line(arguments: Sequence[str]) -> int:
     """Runs one command and returns its exit code; an error that the user can mend is one line on stderr."""
     try:
-        code = app(args=list(arguments), prog_name="visaged", standalone_mode=False)
+        code = app(args=list(arguments) or ["--help"], prog_name="visaged", standalone_mode=False)
     except ClickException as error:
         return _refused(error.format_message().replace("\n", " "))
     except (UsageError, GalleryError) as error:
         return _refused(str(error))
-    except (typer.Abort, KeyboardInterrupt):
+    except typer.Abort:
         return 1
-    except BrokenPipeError:
-        # The reader of our output went away (`visaged watch | head`): no second complaint at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    return code if isinstance(code, int) else 0
+    except SystemExit as leaving:
+        # So typer and rich say that the reader of our output went away (`visaged watch | head`): we are done.
+        if isinstance(leaving.__context__, BrokenPipeError):
+            return 0
+        raise
+    # Typer's code for Ctrl-C, where a command has no other use for it.
+    return 1 if code == CTRL_C else code if isinstance(code, int) else 0
 
 
 def _refused(line: str) -> int:

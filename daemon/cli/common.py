@@ -50,10 +50,13 @@ def configured(
         config = override(config, "--threshold", "encoder", threshold=threshold)
     level = logging.getLevelNamesMapping()[config.daemon.log_level.upper()]
     logging.basicConfig(
-        level=max(level, 0 if chatty else logging.WARNING),
+        level=max(level, logging.WARNING),
         stream=sys.stderr,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
+    # Ours alone: PyTorch, for one, has pages to say at info when it ends.
+    for package in ("daemon", "gallery"):
+        logging.getLogger(package).setLevel(level if chatty else max(level, logging.WARNING))
     return config
 
 

@@ -38,11 +38,11 @@ def cameras(as_json: JsonOption = False, config: ConfigOption = None) -> None:
     configured(config)
     found = [asdict(webcam) for webcam in webcams()]
     if as_json:
-        print_json(
-            [{key: None if value is None else str(value) for key, value in each.items()} for each in found]
-        )
+        print_json(found)
     elif found:
-        print_table(list(found[0]), [list(each.values()) for each in found])
+        print_table(
+            list(found[0]), [["" if value is None else value for value in each.values()] for each in found]
+        )
     else:
         typer.echo("no webcam found; is one plugged in, and may this user open /dev/video*?", err=True)
 

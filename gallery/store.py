@@ -289,4 +289,6 @@ def _as_stored(reference: NewReference) -> bytes:
     encoding = np.asarray(reference.encoding, reading.STORED)
     if encoding.ndim != 1 or not encoding.size or not np.isfinite(encoding).all():
         raise GalleryError(f"{reference.source_name}: an encoding must be one row of finite numbers")
+    if not 0 <= reference.quality <= 1:
+        raise GalleryError(f"{reference.source_name}: a quality is from 0 to 1, not {reference.quality}")
     return encoding.tobytes()

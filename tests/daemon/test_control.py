@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import stat
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from daemon.control import ControlServer, Facts
 from daemon.control_client import RemoteGallery, is_running
 from daemon.endpoint import BindRefused
 from daemon.errors import UsageError
-from gallery.errors import DuplicateImage, ModelMismatch, PersonExists, PersonUnknown
+from gallery.errors import DuplicateImage, GalleryError, ModelMismatch, PersonExists, PersonUnknown
 from gallery.people import NewReference
 from gallery.store import Gallery
 
@@ -162,6 +163,14 @@ def test_a_folder_that_takes_no_socket_is_told_in_one_line(
     monkeypatch.setattr("daemon.control.claim", lambda path: None)
     with pytest.raises(BindRefused, match="can't be bound: No such file"):
         ControlServer(tmp_path / "gone" / "control.sock", Facts("1.0", "", MODEL), lambda camera: None)
+
+
+def test_a_reference_that_cannot_be_kept_is_refused_and_harms_nothing(control: Path) -> None:
+    broken = replace(reference(0.1), quality=float("nan"))
+    with RemoteGallery(control) as remote:
+        with pytest.raises(GalleryError, match="quality"):
+            remote.add("ann", [broken], enrolled_unix_ns=0)
+        assert remote.people() == []
 
 
 def test_a_daemon_that_hangs_is_told_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

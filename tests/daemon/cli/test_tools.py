@@ -7,12 +7,21 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 
 from daemon.cli.app import run_command_line
+from daemon.client import subscribe
+from daemon.demo import while_running
+from daemon.devices import Webcam
+from gallery.faces.models import ModelUnusable
+from gallery.people import NewReference
+from gallery.store import Gallery
 from tests.conftest import REPOSITORY
 from tests.daemon.cli.conftest import Shell
 from tests.daemon.running import environment
@@ -29,6 +38,37 @@ def test_every_command_has_help_with_an_example(command: str, capsys: pytest.Cap
     assert run_command_line([command, "--help"]) == 0
     shown = capsys.readouterr().out
     assert f"visaged {command}" in shown.split("Example", 1)[1]
+
+
+def test_without_a_command_the_help_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command_line([]) == 0
+    assert "visaged demo" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("form", ["", "--json"])
+def test_a_reader_that_goes_away_and_a_closed_stdout_are_no_failure(visaged: Shell, form: str) -> None:
+    line = f"{sys.executable} -m daemon people --config {visaged.config} {form}"
+    with Gallery.open(visaged.folder / "state" / "gallery.db") as gallery:
+        reference = NewReference(np.ones(128, np.float32), "a-model", "a" * 64, "a.jpg", 1.0)
+        gallery.add("Ann", [reference], 0)
+    for command in (f"{line} | true", f"{line} >&-"):
+        done = subprocess.run(
+            ["bash", "-o", "pipefail", "-c", command],
+            capture_output=True,
+            text=True,
+            env=environment(),
+            timeout=60,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, ""), command
+
+
+def test_an_interrupted_command_exits_1(visaged: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(config: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("daemon.config_file.load", interrupt)
+    assert visaged("people").code == 1
 
 
 def test_a_snapshot_of_a_source_is_saved_and_can_be_annotated(visaged: Shell, tmp_path: Path) -> None:
@@ -78,13 +118,35 @@ def test_the_doctor_exits_1_and_says_what_is_broken(visaged: Shell) -> None:
     assert done.code == 1
 
 
+def test_the_doctor_sees_a_gallery_of_another_model_and_weights_that_are_damaged(
+    visaged: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Gallery.open(visaged.folder / "state" / "gallery.db") as gallery:
+        reference = NewReference(np.ones(128, np.float32), "old-model", "a" * 64, "a.jpg", 1.0)
+        gallery.add("Ann", [reference], 0)
+    broken = [each for each in visaged("doctor", "--json").document if each["status"] == "broken"]
+    assert [each["check"] for each in broken] == ["gallery"]
+    assert "old-model" in broken[0]["detail"]
+
+    def damaged(file: Path, digests: Sequence[str]) -> tuple[bytes, str]:
+        raise ModelUnusable(f"{file}: damaged")
+
+    monkeypatch.setattr("gallery.faces.models.read_one_of", damaged)
+    done = visaged("doctor", "--json")
+    broken = [each for each in done.document if each["status"] == "broken"]
+    assert {each["check"] for each in broken} == {"model"}
+    assert done.code == 1
+
+
 def test_the_demo_names_both_and_one_unknown_and_leaves_nothing(tmp_path: Path) -> None:
+    # As a service's shell has them; another daemon's gallery and socket would be there.
+    elsewhere = {name: str(tmp_path / "else") for name in ("STATE_DIRECTORY", "RUNTIME_DIRECTORY")}
     done = subprocess.run(
         [sys.executable, "-m", "daemon", "demo", "--json"],
         capture_output=True,
         text=True,
         cwd=tmp_path,
-        env={**environment(), "TMPDIR": str(tmp_path), "HOME": str(tmp_path)},
+        env={**environment(), "TMPDIR": str(tmp_path), "HOME": str(tmp_path), **elsewhere},
         timeout=110,
         check=False,
     )
@@ -95,6 +157,16 @@ def test_the_demo_names_both_and_one_unknown_and_leaves_nothing(tmp_path: Path) 
     names = {person["name"] if person else "unknown" for person in people}
     assert names == {"Barack Obama", "Joe Biden", "unknown"}
     assert not list(tmp_path.glob("visaged*"))
+    assert not (tmp_path / "else").exists()
+
+
+def test_the_demo_does_not_wait_for_a_daemon_that_has_died(tmp_path: Path) -> None:
+    with (
+        subprocess.Popen([sys.executable, "-c", ""]) as daemon,
+        subscribe(f"ipc://{tmp_path}/events") as subscription,
+    ):
+        daemon.wait()
+        assert list(while_running(daemon, subscription)) == []
 
 
 def test_watch_prints_what_arrives_as_a_line_each_until_it_is_interrupted(visaged: Shell) -> None:
@@ -124,6 +196,15 @@ def test_the_webcams_of_this_machine_are_listed(visaged: Shell) -> None:
     done = visaged("cameras", "--json")
     assert done.code == 0
     assert all("path" in webcam for webcam in done.document)
+
+
+def test_webcams_are_told_with_their_numbers_as_numbers(
+    visaged: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    camera = Webcam(2, "/dev/video2", None, "USB camera", None)
+    monkeypatch.setattr("daemon.devices.webcams", lambda: [camera])
+    assert visaged("cameras", "--json").document == [asdict(camera)]
+    assert "None" not in visaged("cameras").out
 
 
 def test_watch_refuses_what_it_cannot_connect_to(visaged: Shell) -> None:

@@ -86,6 +86,8 @@ class PersonThreshold:
     """Whose."""
     distance: float
     """Euclidean, inclusive."""
+    model: str
+    """Of the encodings that it was calibrated for."""
     fmr: float
     """The probability that was asked for: that a stranger is given anybody's name."""
     people: int

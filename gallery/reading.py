@@ -55,23 +55,23 @@ def references(
 
 
 def thresholds(connection: sqlite3.Connection, path: Path) -> list[PersonThreshold]:
-    """Everybody's own threshold for the gallery's model, by name."""
+    """Everybody who has a threshold of their own, by name."""
     rows = connection.execute(
-        """SELECT person.id, person.name, distance, fmr, people, calibrated_unix_ns, checksum
-           FROM threshold JOIN person ON person.id = person_id
-           WHERE model = (SELECT model FROM gallery) ORDER BY person.name"""
+        """SELECT person.id, person.name, distance, model, fmr, people, calibrated_unix_ns, checksum
+           FROM threshold JOIN person ON person.id = person_id ORDER BY person.name"""
     )
     found = []
-    for person_id, name, distance, fmr, count, calibrated_unix_ns, checksum in rows:
-        if threshold_checksum(person_id, distance) != checksum:
+    for person_id, name, distance, model, fmr, count, calibrated_unix_ns, checksum in rows:
+        if threshold_checksum(person_id, distance, model) != checksum:
             raise schema.damaged(path, f"the threshold of person {person_id} is not what was written")
-        found.append(PersonThreshold(PersonName(person_id, name), distance, fmr, count, calibrated_unix_ns))
+        person = PersonName(person_id, name)
+        found.append(PersonThreshold(person, distance, model, fmr, count, calibrated_unix_ns))
     return found
 
 
-def threshold_checksum(person_id: str, distance: float) -> int:
-    """CRC-32 of a threshold and whose it is."""
-    return zlib.crc32(person_id.encode() + struct.pack("<d", distance))
+def threshold_checksum(person_id: str, distance: float, model: str) -> int:
+    """CRC-32 of a threshold, whose it is, and of which model."""
+    return zlib.crc32(struct.pack("<d", distance) + f"{person_id} {model}".encode())
 
 
 def index(connection: sqlite3.Connection, path: Path, model: str | None) -> Index:
@@ -89,7 +89,7 @@ def index(connection: sqlite3.Connection, path: Path, model: str | None) -> Inde
                ORDER BY reference.rowid""",
             (kept,),
         ).fetchall()
-        own = {each.person.id: each.distance for each in thresholds(connection, path)}
+        own = {each.person.id: each.distance for each in thresholds(connection, path) if each.model == kept}
     finally:
         connection.execute("COMMIT")
     if model is not None:

@@ -66,7 +66,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             fmr                REAL NOT NULL,    -- the probability that was asked for
             people             INTEGER NOT NULL, -- how many were enrolled then
             calibrated_unix_ns INTEGER NOT NULL,
-            checksum           INTEGER NOT NULL  -- CRC-32 of person and distance
+            checksum           INTEGER NOT NULL  -- CRC-32 of distance, person and model
         ) STRICT""",
     ),
 )

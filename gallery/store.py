@@ -176,7 +176,7 @@ class Gallery:
                         fmr,
                         len(known),
                         calibrated_unix_ns,
-                        reading.threshold_checksum(person_id, distance),
+                        reading.threshold_checksum(person_id, distance, model),
                     )
                     for person_id, distance in distances.items()
                 ],

@@ -38,10 +38,10 @@ class Sighting:
     person: PersonName | None
     """Whom the visit is told to be; None: nobody of the gallery, or it is too soon to tell."""
     distance: float | None
-    """Euclidean, from the track's encoding to that person, or else to the nearest of the gallery; None: the
-    gallery is empty, or the face was not encoded yet."""
+    """Euclidean, from the track's encoding to the nearest reference in the gallery; None: the gallery is
+    empty, or the face was not encoded yet."""
     threshold: float
-    """The largest distance that would have been a match."""
+    """The largest distance that would have been a match of the nearest person."""
     runner_up: RunnerUp | None
     """None: fewer than two people in the gallery."""
     reasons: Sequence[str]

@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+NUMBERS = re.compile(r"\[[-\d.e,\s\[\]]+\]")
+INNERMOST = re.compile(r"\{\n(?:.*[^\[{\n]\n)+? *\}")
 STRANGER_CHARACTERS = 8
 """Of a stranger's id, enough to tell apart those of a day."""
 
@@ -17,9 +19,16 @@ def json_line(topic: str, event: dict[str, Any]) -> str:
 
 
 def pretty_json(event: dict[str, Any]) -> str:
-    """One event over several lines, with each list of numbers on one of them."""
+    """One event over several lines, with each list of numbers and each innermost object on one of them."""
     text = json.dumps(event, ensure_ascii=False, indent=2)
-    return re.sub(r"\[[-\d.,\s\[\]]+\]", lambda numbers: re.sub(r"\s+", " ", numbers[0]), text)
+    for flat in (NUMBERS, INNERMOST):
+        text = flat.sub(lambda found: _on_one_line(found[0]), text)
+    return text
+
+
+def _on_one_line(text: str) -> str:
+    # JSON's strings hold no line breaks, so none of them is changed.
+    return re.sub(r",\n\s*", ", ", re.sub(r"(?<=[\[{])\n\s*|\n\s*(?=[\]}])", "", text))
 
 
 def line_of(topic: str, event: dict[str, Any]) -> str:

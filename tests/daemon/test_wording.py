@@ -9,7 +9,7 @@ import pytest
 
 from daemon import events
 from daemon.events import Event, Life
-from daemon.wording import line_of
+from daemon.wording import line_of, pretty_json
 from tests.daemon.event_samples import (
     CORRECTED,
     FORGOTTEN_LEFT,
@@ -66,6 +66,34 @@ def test_each_kind_of_change_tells_what_matters_of_it(what: Life, said: str) -> 
 )
 def test_a_sighting_tells_who_it_is_by_now(face: events.Sighting, said: str) -> None:
     assert line(events.sighting(face, STAMP)) == "08:30:00.187  face/door/sighting/".ljust(48) + said
+
+
+def test_one_event_over_several_lines_keeps_numbers_and_small_objects_together() -> None:
+    event = {
+        "box": [1.5, -2.0, 1e-09],
+        "landmarks": [[1.0, 2.0], [3.0, 4.0]],
+        "person": {"id": "1", "name": "[ {\n Ann,\n"},
+        "candidates": [{"id": "1"}, {"id": "2"}],
+        "reasons": ["dark", "blurred"],
+        "none": [],
+    }
+    assert json.loads(pretty_json(event)) == event
+    assert pretty_json(event).splitlines() == [
+        "{",
+        '  "box": [1.5, -2.0, 1e-09],',
+        '  "landmarks": [[1.0, 2.0], [3.0, 4.0]],',
+        '  "person": {"id": "1", "name": "[ {\\n Ann,\\n"},',
+        '  "candidates": [',
+        '    {"id": "1"},',
+        '    {"id": "2"}',
+        "  ],",
+        '  "reasons": [',
+        '    "dark",',
+        '    "blurred"',
+        "  ],",
+        '  "none": []',
+        "}",
+    ]
 
 
 def test_what_comes_too_late_is_marked() -> None:

@@ -25,6 +25,7 @@ from gallery.store import Gallery
 from tests.conftest import REPOSITORY
 from tests.daemon.cli.conftest import Shell
 from tests.daemon.running import environment
+from tests.daemon.test_events_doc import problems_of_event
 
 SAMPLES = REPOSITORY / "samples"
 COMMANDS = (
@@ -153,9 +154,21 @@ def test_the_demo_names_both_and_one_unknown_and_leaves_nothing(tmp_path: Path) 
     assert done.returncode == 0, done.stderr
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert all(set(line) == {"topic", "event"} for line in lines)
-    people = [line["event"]["data"]["person"] for line in lines if line["topic"] == "face/demo/sighting/"]
-    names = {person["name"] if person else "unknown" for person in people}
-    assert names == {"Barack Obama", "Joe Biden", "unknown"}
+    assert [problems_of_event(line["topic"], line["event"]) for line in lines] == [[]] * len(lines)
+    people = [
+        (line["topic"].split("/")[2], line["event"]["data"]["person"])
+        for line in lines
+        if line["topic"].startswith("face/demo/")
+    ]
+    told = [(kind, person["name"] if person else None) for kind, person in people]
+    assert sorted(told, key=str) == [
+        ("left", "Barack Obama"),
+        ("left", "Joe Biden"),
+        ("left", None),
+        ("recognized", "Barack Obama"),
+        ("recognized", "Joe Biden"),
+        ("unknown", None),
+    ]
     assert not list(tmp_path.glob("visaged*"))
     assert not (tmp_path / "else").exists()
 

@@ -136,6 +136,8 @@ def note(played: Played, outcome: Outcome, engine: FaceEngine) -> None:
         distance = None if visit.decision is None else visit.decision.distance
         line = f"frame {outcome.frame.index}: {change.kind} {name} {distance} after {visit.samples} samples"
         played.told.append(f"{line}, track {visit.id[:4]}")
+    if outcome.at_end:
+        return
     (found,) = engine.detector.detect([outcome.frame.bgr])
     sides = found.boxes[:, 2:] - found.boxes[:, :2]
     large = found.boxes[sides.min(axis=1) >= SMALLEST_PX] if len(found) else found.boxes

@@ -5,10 +5,17 @@ from __future__ import annotations
 import os
 from collections import Counter
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, field_validator
 from pydantic.dataclasses import dataclass
+
+if TYPE_CHECKING:
+    from gallery.decision import Rules
+
+NAMING_THRESHOLDS = {"dlib": 0.52}
+"""By the encoder's name: how near a face must be to a reference to be named, among 200 people as among two.
+Chosen with tracker.margin on LFW (docs/decisions/0060), and stricter than what verifies a pair."""
 
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -92,8 +99,10 @@ class EncoderConfig:
     """The net."""
     alignment: Literal["mtcnn", "dlib"] = "mtcnn"
     """Whose landmarks turn the face upright: the detector's own, or dlib's 5-point predictor."""
-    threshold: Threshold = 0.6
-    """Euclidean distance up to which (inclusive) two encodings are one person."""
+    threshold: Threshold = Field(default_factory=lambda given: NAMING_THRESHOLDS[given["name"]])
+    """Euclidean distance up to which (inclusive) a face is the enrolled person; by default the encoder's."""
+    calibrated: bool = True
+    """Whom `visaged calibrate` gave a threshold of their own is decided by that one."""
 
 
 @dataclass(frozen=True, slots=True, config=STRICT)
@@ -106,8 +115,10 @@ class TrackerConfig:
     """Something that moves elsewhere, or a lost face, has the frame searched at once, but not more often."""
     idle_detect_s: Seconds = 2.0
     """The whole frame is searched at least so often whatever it shows."""
-    seen_score: Probability = 0.9
-    """Confidence, 0 to 1, from which a face begins a track, and counts as seen where it was before."""
+    begin_score: Probability = 0.9
+    """Confidence, 0 to 1, from which a face begins a track."""
+    keep_score: Probability = 0.6
+    """Confidence, 0 to 1, from which a face counts as seen where it was on the frame before."""
     lost_s: Seconds = 1.0
     """A track ends when its face was not seen for so long."""
     rejoin_s: Seconds = 3.0
@@ -185,6 +196,14 @@ class Config:
         if twice:
             raise ValueError(f"each camera needs a name of its own; {', '.join(twice)} is there twice")
         return cameras
+
+    @property
+    def rules(self) -> Rules:
+        """How near is near enough to be named."""
+        from gallery.decision import Rules
+
+        encoder, tracker = self.encoder, self.tracker
+        return Rules(encoder.threshold, tracker.margin, tracker.hysteresis, encoder.calibrated)
 
     @property
     def state_dir(self) -> Path:

@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 WIDTH_PX, HEIGHT_PX = 640, 480
-FPS = 12
-FRAMES = 24
+FPS = 15
+FRAMES = 45
 ACTORS = ("barack-obama-2.jpg", "eileen-collins.jpg", "joe-biden.jpg")
 """From left to right. Barack Obama's photograph is another one than the one that is enrolled."""
 
 
 def write_clip(samples: Path, clip: Path) -> None:
-    """Writes two seconds of Motion JPEG in which the three come in from the left, one after the other."""
+    """Writes three seconds of Motion JPEG in which the three come in from the left, one after the other."""
     import cv2
 
     portraits = [_portrait(samples / file) for file in ACTORS]

@@ -31,6 +31,8 @@ class Outcome:
     """Everybody who is seen on it."""
     changes: tuple[Change, ...]
     """What is to be told, in order."""
+    at_end: bool = False
+    """The camera ended after this frame: these are the changes that come of that."""
 
 
 class Pipeline:

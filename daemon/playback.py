@@ -61,4 +61,4 @@ def play(stage: Stage, source: str, name: str = "clip") -> Iterator[Outcome]:
                 newest = item
                 yield from pipeline.process([item])
         if newest is not None:
-            yield Outcome(newest, (), tuple(pipeline.end(name)))
+            yield Outcome(newest, (), tuple(pipeline.end(name)), at_end=True)

@@ -143,7 +143,7 @@ class Service:
             yield events.life(teller.life(outcome.frame, change, index), deadline_ms=deadline_ms)
         if self._config.events.sightings:
             for face in outcome.faces:
-                told = teller.sighting(outcome.frame, face.visit, face.reasons, index)
+                told = teller.sighting(outcome.frame, face.visit, index)
                 yield events.sighting(told, deadline_ms=deadline_ms)
 
     def _left(self, camera: str, pipeline: Pipeline, teller: Teller) -> Iterator[events.Event]:

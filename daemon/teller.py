@@ -16,7 +16,7 @@ class Teller:
         self._threshold = threshold
         self._origin_ns = origin_ns
 
-    def sighting(self, frame: Frame, visit: Visit, reasons: tuple[str, ...], index: Index) -> events.Sighting:
+    def sighting(self, frame: Frame, visit: Visit, index: Index) -> events.Sighting:
         """One face on this frame, with what is decided about it by now."""
         track, decision = visit.track, visit.decision
         height, width = frame.bgr.shape[:2]
@@ -34,7 +34,7 @@ class Teller:
             distance=None if decision is None else decision.distance,
             threshold=self._threshold if decision is None else decision.threshold,
             runner_up=None if decision is None else decision.runner_up,
-            reasons=reasons,
+            reasons=track.reasons,
             model=index.model,
             gallery_revision=index.revision,
             track=visit.id,
@@ -49,7 +49,7 @@ class Teller:
         visit = change.visit
         return events.Life(
             kind=change.kind,
-            face=self.sighting(frame, visit, (), index),
+            face=self.sighting(frame, visit, index),
             previous=change.previous,
             candidates=_candidates(visit),
             first_unix_ns=self._unix_ns(frame, visit.first_s),

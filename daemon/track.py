@@ -31,6 +31,8 @@ class Track:
     """Time of its first frame."""
     seen_s: float
     """Time of the frame where it was seen last."""
+    reasons: tuple[str, ...] = ()
+    """Codes of why it was not fit to decide by then."""
     lost: bool = False
     """Not seen on the last frame; it may come back."""
     evidence: Evidence = field(default_factory=Evidence)

@@ -61,7 +61,7 @@ class Tracker:
     def carry(self, plan: Plan, faces: Faces, time_s: float) -> Seen:
         """Takes what was found where the tracks were: row i is the plan's track i, however doubtful."""
         for row, track in enumerate(plan.carried):
-            track.lost = bool(faces.scores[row] < self._settings.seen_score)
+            track.lost = bool(faces.scores[row] < self._settings.keep_score)
             if not track.lost:
                 _place(track, faces, row, time_s)
         self._lose_doubles()
@@ -83,7 +83,7 @@ class Tracker:
             if not track.lost:
                 _place(track, faces, pairs[place], time_s)
         taken = set(pairs.values())
-        sure = np.flatnonzero(faces.scores >= self._settings.seen_score)
+        sure = np.flatnonzero(faces.scores >= self._settings.begin_score)
         self._tracks += [_begin(faces, row, time_s) for row in sure.tolist() if row not in taken]
         return self._finish(time_s)
 

@@ -37,8 +37,6 @@ class SeenFace:
     """Where it is."""
     visit: Visit
     """Who it is by now."""
-    reasons: tuple[str, ...]
-    """Codes of why it is not fit to decide on this frame."""
 
 
 class View:
@@ -80,7 +78,7 @@ class View:
 
     def is_seen(self, scores: NDArray[np.float32]) -> NDArray[np.bool_]:
         """bool[n]: which of these faces, looked for where they were before, count as seen."""
-        return np.asarray(scores >= self._settings.seen_score)
+        return np.asarray(scores >= self._settings.keep_score)
 
     @property
     def faces(self) -> Faces:
@@ -90,11 +88,13 @@ class View:
     def judge(self, qualities: Sequence[Quality], frame: Frame) -> NDArray[np.intp]:
         """Takes the qualities of `faces`; gives the rows that shall be encoded, no more than needed."""
         self._qualities = qualities
+        for track, quality in zip(self._seen.tracks, qualities, strict=True):
+            track.reasons = tuple(quality.reasons)
         time_s = self._seconds(frame)
         wanted = [
             row
             for row, track in enumerate(self._seen.tracks)
-            if not qualities[row].reasons and self._is_due(track, time_s)
+            if not track.reasons and self._is_due(track, time_s)
         ]
         return np.array(wanted, np.intp)
 
@@ -112,11 +112,7 @@ class View:
         enrolled = {person.id for person in index.people}
         changes += self._visits.decide(decisions, enrolled, self._needed(), time_s)
         changes += self._visits.leave(time_s)
-        faces = [
-            SeenFace(track, self._visits.of(track), tuple(quality.reasons))
-            for track, quality in zip(tracks, self._qualities, strict=True)
-        ]
-        return faces, changes
+        return [SeenFace(track, self._visits.of(track)) for track in tracks], changes
 
     def end(self) -> list[Change]:
         """The camera ended: so has everything on it."""

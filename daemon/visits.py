@@ -128,16 +128,15 @@ class Visits:
     def _begin(self, visit: Visit, decision: Decision, time_s: float) -> list[Change]:
         """The first word about a visit, or none if it goes on with one that was away."""
         if decision.person is not None:
-            same = [away for away in self._away if away.person == decision.person]
+            same = [absent for absent in self._absent() if absent.person == decision.person]
             if same:
                 self._rejoin(same[-1], visit.track)
                 return []
             return [self._name(visit, decision, "recognized", time_s)]
         if time_s - visit.first_s < self._settings.unknown_after_s:
             return []
-        present = {each.stranger.id for each in self._here.values() if each.stranger is not None}
-        visit.stranger = self._strangers.recall(visit.track.evidence.fused, time_s, present)
-        same = [away for away in self._away if away.stranger is visit.stranger]
+        visit.stranger = self._recall(visit, time_s)
+        same = [absent for absent in self._absent() if absent.stranger is visit.stranger]
         if same:
             self._rejoin(same[-1], visit.track)
             return []
@@ -160,7 +159,9 @@ class Visits:
     def _name(self, visit: Visit, decision: Decision, kind: ChangeKind, time_s: float) -> Change:
         previous, visit.person = visit.person, decision.person
         visit.differing_since = visit.best_distance = None
-        if visit.person is not None:
+        if visit.person is None:
+            visit.stranger = self._recall(visit, time_s)
+        else:
             visit.named = True
             if visit.stranger is not None:
                 self._strangers.drop(visit.stranger)
@@ -169,6 +170,12 @@ class Visits:
         self._note(visit, decision, time_s)
         return _change(visit, kind, previous)
 
+    def _recall(self, visit: Visit, time_s: float) -> Stranger:
+        """Which stranger it is; two faces in view are never one."""
+        seen = (each for each in self._here.values() if not each.track.lost)
+        present = {each.stranger.id for each in seen if each.stranger is not None}
+        return self._strangers.recall(visit.track.evidence.fused, time_s, present)
+
     def _note(self, visit: Visit, decision: Decision, time_s: float) -> None:
         if visit.person is not None and decision.distance is not None:
             least = decision.distance if visit.best_distance is None else visit.best_distance
@@ -176,9 +183,15 @@ class Visits:
         if visit.stranger is not None and visit.track.evidence.count:
             self._strangers.note(visit.stranger, visit.track.evidence.fused, time_s)
 
+    def _absent(self) -> list[Visit]:
+        """Who was told and is not seen just now, the latest last."""
+        lost = [visit for visit in self._here.values() if visit.track.lost and visit.state != "undecided"]
+        return [*self._away, *lost]
+
     def _rejoin(self, visit: Visit, track: Track) -> None:
-        """A visit that was away goes on with this track."""
-        self._away.remove(visit)
+        """A visit that nobody saw for a while goes on with this track."""
+        self._away = [away for away in self._away if away is not visit]
+        self._here.pop(visit.track.id, None)
         visit.earlier_samples += visit.track.evidence.count
         visit.track = track
         self._here[track.id] = visit

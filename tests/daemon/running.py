@@ -29,6 +29,8 @@ class Home:
     """Name, source, realtime."""
     extra: str = ""
     """More of config.toml."""
+    sightings: bool = False
+    """[events] sightings."""
 
     @property
     def endpoint(self) -> str:
@@ -49,9 +51,10 @@ class Home:
             for name, source, realtime in self.cameras
         )
         file = self.folder / "config.toml"
+        events = f"bind = {json.dumps(self.endpoint)}\nsightings = {json.dumps(self.sightings)}\n"
         file.write_text(
             f"[daemon]\nstate_dir = {json.dumps(str(self.folder / 'state'))}\ndevice = 'cpu'\n{self.extra}"
-            f"[events]\nbind = {json.dumps(self.endpoint)}\n{cameras}"
+            f"[events]\n{events}{cameras}"
         )
         return file
 

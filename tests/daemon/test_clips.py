@@ -14,12 +14,14 @@ MAN_FRAME = 24
 """Of asl_thanks: the man looks into the camera."""
 
 
-def test_the_enrolled_man_is_named_in_every_frame_and_nobody_else_is(shared_data: Path) -> None:
+def test_where_one_sample_does_the_enrolled_man_is_named_in_every_frame_and_nobody_else_is(
+    shared_data: Path,
+) -> None:
     clips = shared_data / "fixtures" / "clips"
     names = ("asl_milk.mkv", "asl_book.mkv", "headpose_woman_and_man.mp4")
     cameras = tuple((Path(name).stem, str(clips / name), False) for name in names)
     with tempfile.TemporaryDirectory(prefix="visaged-") as folder:
-        home = Home(Path(folder), cameras)
+        home = Home(Path(folder), cameras, "[tracker]\nmin_samples = 1\n", sightings=True)
         portrait = Path(folder) / "man.png"
         portrait.write_bytes(frame_of(clips / "asl_thanks.mkv", MAN_FRAME))
         done = visaged("enroll", "--config", home.config, "the man", portrait)

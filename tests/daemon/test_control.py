@@ -16,8 +16,10 @@ from daemon.control import ControlServer, Facts
 from daemon.control_client import RemoteGallery, is_running
 from daemon.endpoint import BindRefused
 from daemon.errors import UsageError
+from gallery.decision import Decision, Rules
 from gallery.errors import DuplicateImage, GalleryError, ModelMismatch, PersonExists, PersonUnknown
-from gallery.people import NewReference
+from gallery.matcher import RunnerUp
+from gallery.people import NewReference, PersonName
 from gallery.store import Gallery
 
 MODEL = "test-model"
@@ -56,16 +58,72 @@ def test_references_come_back_as_they_went_in(control: Path) -> None:
     assert (kept.source_name, kept.quality, kept.model) == ("ann.jpg", 0.9, MODEL)
 
 
-def test_a_match_is_made_against_the_gallery_of_this_moment(control: Path) -> None:
+def within(threshold: float) -> Rules:
+    return Rules(threshold, margin=0.05, hysteresis=0.03)
+
+
+def test_a_decision_is_made_against_the_gallery_of_this_moment(control: Path) -> None:
     face = np.array([[0.3, 0.4]], np.float32)
     with RemoteGallery(control) as remote:
-        assert remote.match(face, 0.5)[0].distance is None
-        remote.add("ann", [reference(0.0, 0.0)], enrolled_unix_ns=0)
-        (found,) = remote.match(face, 0.5)
-        assert found.person is not None
-        assert (found.person.name, found.distance) == ("ann", 0.5)
-        assert remote.match(face, 0.49)[0].person is None
-        assert remote.match(np.zeros((0, 2), np.float32), 0.5) == []
+        assert remote.decide(face, within(0.5))[0].why == "nobody_enrolled"
+        ann = remote.add("ann", [reference(0.0, 0.0)], enrolled_unix_ns=0)
+        person = PersonName(ann.id, "ann")
+        assert remote.decide(face, within(0.5)) == [Decision(person, 0.5, 0.5, person, None, "near")]
+        assert remote.decide(face, within(0.49))[0].person is None
+        assert remote.decide(np.zeros((0, 2), np.float32), within(0.5)) == []
+        bob = remote.add("bob", [reference(0.6, 0.8, digest="b" * 64)], enrolled_unix_ns=0)
+        (found,) = remote.decide(face, within(0.5))
+        assert (found.why, found.runner_up) == ("close_call", RunnerUp(bob.id, "bob", 0.5))
+
+
+def test_who_somebody_is_not_goes_over_the_socket_and_vetoes(control: Path) -> None:
+    face = np.array([[0.3, 0.4]], np.float32)
+    with RemoteGallery(control) as remote:
+        with pytest.raises(PersonUnknown):
+            remote.add_not("ann", [reference(0.3, 0.4)], enrolled_unix_ns=0)
+        ann = remote.add("ann", [reference(0.0, 0.0)], enrolled_unix_ns=0)
+        assert remote.add_not("ann", [reference(0.3, 0.4, digest="b" * 64)], enrolled_unix_ns=0) == ann
+        assert remote.has_image("ann", "b" * 64)
+        assert not remote.has_image("ann", "c" * 64)
+        (kept,) = remote.not_references("ann")
+        np.testing.assert_array_equal(kept.encoding, face[0])
+        assert len(remote.references("ann")) == 1
+        assert remote.decide(face, within(0.5))[0].why == "vetoed"
+
+
+def test_thresholds_of_their_own_go_over_the_socket_and_are_applied(control: Path) -> None:
+    face = np.array([[0.3, 0.4]], np.float32)
+    with RemoteGallery(control) as remote:
+        ann = remote.add("ann", [reference(0.0, 0.0)], enrolled_unix_ns=0)
+        assert remote.thresholds() == []
+        remote.set_thresholds({ann.id: 0.4}, model=MODEL, fmr=0.01, calibrated_unix_ns=0)
+        (own,) = remote.thresholds()
+        assert (own.person, own.distance, own.fmr, own.people) == (PersonName(ann.id, "ann"), 0.4, 0.01, 1)
+        assert remote.decide(face, within(0.5))[0].threshold == 0.4
+        with pytest.raises(PersonUnknown, match="calibrate again"):
+            remote.set_thresholds({"nobody": 0.4}, model=MODEL, fmr=0.01, calibrated_unix_ns=0)
+        with pytest.raises(ModelMismatch):
+            remote.set_thresholds({ann.id: 0.4}, model="another", fmr=0.01, calibrated_unix_ns=0)
+        assert remote.thresholds() == [own]
+
+
+def test_everything_enrolled_comes_over_the_socket_as_it_is_in_the_file(
+    control: Path, tmp_path: Path
+) -> None:
+    with RemoteGallery(control) as remote, Gallery.open(tmp_path / "state" / "gallery.db") as gallery:
+        assert remote.index(MODEL).people == ()
+        ann = remote.add("ann", [reference(0.25, 0.5), reference(1.0, 0.0, digest="b" * 64)], 0)
+        remote.add("bob", [reference(0.0, 2.0, digest="c" * 64)], enrolled_unix_ns=0)
+        remote.add_not("ann", [reference(0.0, 2.0, digest="c" * 64)], enrolled_unix_ns=0)
+        for thresholds in ({}, {ann.id: 0.4}):
+            remote.set_thresholds(thresholds, model=MODEL, fmr=0.01, calibrated_unix_ns=0)
+            there, here = remote.index(MODEL), gallery.index(MODEL)
+            assert (there.people, there.model, there.revision) == (here.people, here.model, here.revision)
+            assert (there.thresholds is None) == (not thresholds)
+            for field in ("owners", "encodings", "starts", "not_owners", "not_encodings", "thresholds"):
+                np.testing.assert_array_equal(getattr(there, field), getattr(here, field))
+        with pytest.raises(ModelMismatch):
+            remote.index("another")
 
 
 def test_people_are_renamed_and_forgotten_over_the_socket(control: Path) -> None:
@@ -109,8 +167,11 @@ def test_a_snapshot_comes_through_and_an_unknown_camera_has_none(control: Path) 
         b'{"op": "person", "name": 3}',
         b"[" * 100_000,
         b'{"op": "add", "name": "x", "references": [{}]}',
-        b'{"op": "match", "encodings": {"shape": [1, 99], "f4": "AAAA"}, "threshold": 1}',
-        b'{"op": "match", "encodings": {"shape": [1], "f4": "!"}, "threshold": 1}',
+        b'{"op": "decide", "encodings": {"shape": [1, 99], "f4": "AAAA"}, "rules": {}}',
+        b'{"op": "decide", "encodings": {"shape": [1], "f4": "!"}, "rules": {"threshold": 1}}',
+        b'{"op": "set_thresholds", "distances": [1], "model": "test-model", "fmr": 0.1}',
+        b'{"op": "set_thresholds", "distances": "ab", "model": "test-model", "fmr": 0.1}',
+        b'{"op": "add_not", "name": "x", "references": []}',
     ],
 )
 def test_what_is_not_understood_gets_an_answer_and_harms_nothing(control: Path, request_: bytes) -> None:

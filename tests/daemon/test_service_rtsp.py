@@ -14,7 +14,7 @@ from tests.daemon.running import Home, running
 def test_a_camera_that_dies_goes_offline_and_comes_back_with_its_faces(shared_data: Path) -> None:
     clip = shared_data / "fixtures" / "clips" / "asl_milk.mkv"
     with tempfile.TemporaryDirectory(prefix="visaged-") as folder, RtspServer(clip=clip) as server:
-        home = Home(Path(folder), (("door", server.url(), False),))
+        home = Home(Path(folder), (("door", server.url(), False),), sightings=True)
         with (
             running(home, "--await-subscribers", "1") as daemon,
             subscribe(home.endpoint, topics=["face/door/", "camera/door/"], timeout_s=40) as events,

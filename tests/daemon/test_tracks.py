@@ -102,8 +102,9 @@ def played(stage: Stage, source: str) -> tuple[list[Told], list[dict[str, str | 
                     visit.stranger.id if visit.stranger else None,
                 )
             )
-        seen.append({f.visit.id: f.visit.person.name if f.visit.person else None for f in outcome.faces})
-    return told, seen[:-1]
+        if not outcome.at_end:
+            seen.append({f.visit.id: f.visit.person.name if f.visit.person else None for f in outcome.faces})
+    return told, seen
 
 
 def kinds(told: Sequence[Told]) -> list[tuple[str, str | None]]:
@@ -276,7 +277,7 @@ def decisions(stage: Stage, source: str) -> list[object]:
     for outcome in play(stage, source):
         for face in outcome.faces:
             decision = face.visit.decision
-            kept.append((face.track.box.tolist(), face.reasons, decision, face.visit.revision))
+            kept.append((face.track.box.tolist(), face.track.reasons, decision, face.visit.revision))
         kept += [(change.kind, change.visit.person, change.visit.samples) for change in outcome.changes]
     return kept
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from gallery.faces.detector import MtcnnDetector
@@ -152,6 +153,18 @@ def test_a_mirrored_face_has_the_same_encoding_where_mirror_images_are_averaged(
     assert near < far / 2
     assert averaging.threshold == 0.588
     assert averaging.model != plain.model
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_a_gpu_gives_the_same_encodings(shared_data: Path) -> None:
+    pictures = [picture(shared_data, f"stills/{name}.jpg") for name in ("multiface", "two_people")]
+    images, faces = [bgr for bgr, _ in pictures], [found for _, found in pictures]
+    for mirror in (False, True):
+        on_gpu = DlibEncoder("cuda", mirror=mirror).encode_many(images, faces)
+        on_cpu = DlibEncoder("cpu", mirror=mirror).encode_many(images, faces)
+        for ours, theirs in zip(on_gpu, on_cpu, strict=True):
+            assert np.linalg.norm(ours - theirs, axis=1).max() < 0.02
+    assert DlibEncoder("cuda").encode(images[0], Faces.none()).shape == (0, 128)
 
 
 def test_by_default_neither_dlib_nor_face_recognition_is_imported() -> None:

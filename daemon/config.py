@@ -13,7 +13,7 @@ from pydantic.dataclasses import dataclass
 if TYPE_CHECKING:
     from gallery.decision import Rules
 
-NAMING_THRESHOLDS = {"dlib": 0.52}
+NAMING_THRESHOLDS = {"dlib": 0.52, "sface": 1.05, "facenet": 1.0}
 """By the encoder's name: how near a face must be to a reference to be named, among 200 people as among two.
 Chosen with tracker.margin on LFW (docs/decisions/0060), and stricter than what verifies a pair."""
 
@@ -95,14 +95,20 @@ class DetectorConfig:
 class EncoderConfig:
     """Turning faces into vectors."""
 
-    name: Literal["dlib"] = "dlib"
+    name: Literal["dlib", "sface", "facenet"] = "dlib"
     """The net."""
+    engine: Literal["torch", "torch-bf16", "dlib", "openvino"] = "torch"
+    """What computes it."""
     alignment: Literal["mtcnn", "dlib"] = "mtcnn"
     """Whose landmarks turn the face upright: the detector's own, or dlib's 5-point predictor."""
     threshold: Threshold = Field(default_factory=lambda given: NAMING_THRESHOLDS[given["name"]])
     """Euclidean distance up to which (inclusive) a face is the enrolled person; by default the encoder's."""
     calibrated: bool = True
     """Whom `visaged calibrate` gave a threshold of their own is decided by that one."""
+    weights: Path | None = None
+    """The net's file, for sface and facenet; None: the one that comes with a package."""
+    mirror: bool = False
+    """Encode each face and its mirror image, and average: twice the cost."""
 
 
 @dataclass(frozen=True, slots=True, config=STRICT)

@@ -90,7 +90,10 @@ def parse(text: str, origin: str) -> Config:
         # As JSON, because only there strict checking takes an array for a tuple and a string for a path.
         return TypeAdapter(Config).validate_json(json.dumps(document, default=str))
     except ValidationError as error:
-        told = list(dict.fromkeys(_told(each) for each in error.errors(include_url=False)))
+        findings = error.errors(include_url=False)
+        # A default that follows from another key can't be had where that one is wrong: no finding of its own.
+        findings = [each for each in findings if each["type"] != "default_factory_not_called"]
+        told = list(dict.fromkeys(map(_told, findings)))
         more = f" (and {len(told) - 1} more)" if len(told) > 1 else ""
         raise ConfigError(f"{origin}: {told[0]}{more}") from None
 

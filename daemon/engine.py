@@ -24,16 +24,24 @@ def build_engine(config: Config) -> tuple[FaceEngine, str]:
     # Before torch, OpenCV and numpy load: how their threads wait is read once.
     configure(config.daemon.threads)
     from gallery.faces.detector import MtcnnDetector
-    from gallery.faces.device import DeviceUnavailable, describe, resolve
-    from gallery.faces.encoder import DlibEncoder
+    from gallery.faces.device import describe, resolve
+    from gallery.faces.encoder import build_encoder
     from gallery.faces.engine import FaceEngine
-    from gallery.faces.models import ModelUnusable
 
+    asked = config.encoder
     try:
         device = resolve(config.daemon.device)
         detector = MtcnnDetector(device, config.detector.min_face_px, config.detector.thresholds)
-        encoder = DlibEncoder(device, config.encoder.alignment)
-    except (DeviceUnavailable, ModelUnusable) as error:
+        encoder = build_encoder(
+            asked.name,
+            device,
+            asked.alignment,
+            asked.engine,
+            None if asked.weights is None else str(asked.weights.expanduser()),
+            asked.mirror,
+        )
+    except ValueError as error:
+        # Every refusal of theirs is one: a device or a model that can't be used, names that don't fit together.
         raise UsageError(str(error)) from None
     described = describe(device)
     logger.info("faces are found and encoded on %s", described)

@@ -48,7 +48,7 @@ def test_every_key_of_the_shipped_file_has_a_comment_above_it() -> None:
         ('[encoder]\nthreshold = "a"', "encoder.threshold: must be a valid number, not 'a'"),
         ("[encoder]\nthreshold = 0", "encoder.threshold: must be greater than 0, not 0"),
         ("[encoder]\nthreshold = nan", "encoder.threshold: must be a finite number, not nan"),
-        ('[encoder]\nname = "resnet"', "encoder.name: must be 'dlib', not 'resnet'"),
+        ('[encoder]\nname = "resnet"', "encoder.name: must be 'dlib', 'sface' or 'facenet', not 'resnet'"),
         ('[daemon]\ndevice = "gpu"', 'daemon.device: must be "auto", "cpu", "cuda"'),
         ("[daemon]\nthreads = 1.5", "daemon.threads: must be a valid integer, not 1.5"),
         ("[daemon]\nthreads = 0", "daemon.threads: must be greater than or equal to 1, not 0"),

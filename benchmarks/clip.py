@@ -1,6 +1,6 @@
 """Plays a clip through the daemon's stages and through the loop a user would write; prints both speeds.
 
-uv run python -m benchmarks.clip CLIP [--person IMAGE] [--rounds 3] [--threads 2] [--device cpu] [--json]
+uv run python -m benchmarks.clip CLIP [--person IMAGE] [--height 720] [--rounds 3] [--threads 2] [--json]
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from daemon.pipeline import Pipeline
+    from daemon.playback import Stage
     from gallery.faces.engine import FaceEngine
     from gallery.faces.types import BgrImage, Encodings, Faces
 
@@ -76,27 +76,33 @@ class Timed:
             return self._engine.encoder.encode_many(images, faces)
 
 
-def play_ours(clip: Path, pipeline: Pipeline, watch: Stopwatch) -> tuple[int, int]:
-    """Capture process, pipeline, real socket; returns frames and faces."""
+def play_ours(clip: Path, stage: Stage, watch: Stopwatch) -> tuple[int, int]:
+    """Capture process, tracks, decisions, real socket; returns frames and faces."""
     from daemon import events
     from daemon.capture import Cameras
     from daemon.frame import Frame, StartTime
     from daemon.publisher import Publisher
+    from daemon.teller import Teller
 
     frames = faces = 0
     started = StartTime(time.time_ns(), time.monotonic_ns())
+    teller = Teller(stage.config.encoder.threshold, started.monotonic_ns)
     with (
         Publisher("tcp://127.0.0.1:*") as publisher,
+        stage.pipeline(started, ["clip"]) as pipeline,
         Cameras([CameraConfig("clip", str(clip))], started) as cameras,
     ):
         while not cameras.ended:
             with watch.of("capture"):
                 taken = [item for item in cameras.gather(1.0) if isinstance(item, Frame)]
-            sightings = pipeline.process(taken) if taken else []
-            with watch.of("publish"):
-                for sighting in sightings:
-                    publisher.send(events.sighting(sighting))
-            frames, faces = frames + len(taken), faces + len(sightings)
+            for outcome in pipeline.process(taken) if taken else []:
+                frames, faces = frames + 1, faces + len(outcome.faces)
+                with watch.of("publish"):
+                    for face in outcome.faces:
+                        told = teller.sighting(outcome.frame, face.visit, stage.index)
+                        publisher.send(events.sighting(told))
+                    for change in outcome.changes:
+                        publisher.send(events.life(teller.life(outcome.frame, change, stage.index)))
     return frames, faces
 
 
@@ -136,6 +142,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--min-face-px", type=int, default=40)
+    parser.add_argument("--height", type=int, help="scale the clip to this height first, e.g. 720")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -147,7 +154,7 @@ def compare(options: argparse.Namespace, folder: Path) -> dict[str, object]:
     """Both loops on the same frames, in turn."""
     from daemon.demo_clip import write_clip
     from daemon.engine import build_engine
-    from daemon.pipeline import Pipeline
+    from daemon.playback import Stage
     from gallery.faces.engine import FaceEngine
     from gallery.images import open_image
     from gallery.matcher import Index
@@ -156,6 +163,8 @@ def compare(options: argparse.Namespace, folder: Path) -> dict[str, object]:
     clip = options.clip or folder / "clip.avi"
     if options.clip is None:
         write_clip(SAMPLES, clip)
+    if options.height:
+        clip = scaled(clip, options.height, folder)
     config = Config(
         daemon=DaemonConfig(device=options.device, threads=options.threads),
         detector=DetectorConfig(min_face_px=options.min_face_px),
@@ -165,18 +174,18 @@ def compare(options: argparse.Namespace, folder: Path) -> dict[str, object]:
     index = Index.of([PersonName("1", "person")], [0] * len(known), known, model=engine.model, revision=1)
     watch = Stopwatch()
     timed = Timed(engine, watch)
-    pipeline = Pipeline(FaceEngine(timed, timed), index, config.encoder.threshold)
+    stage = Stage(FaceEngine(timed, timed), index, config)
     naive = naive_loop(
         clip, known, options.min_face_px, "cpu" if options.device == "auto" else options.device
     )
     # Once each to warm up.
-    play_ours(clip, pipeline, watch)
+    play_ours(clip, stage, watch)
     naive()
     watch.total_s.clear()
     ours_s, naive_s, frames, faces = [], [], 0, 0
     for _ in range(options.rounds):
         started = time.perf_counter()
-        frames, faces = play_ours(clip, pipeline, watch)
+        frames, faces = play_ours(clip, stage, watch)
         ours_s.append(time.perf_counter() - started)
         started = time.perf_counter()
         naive_counts = naive()
@@ -196,6 +205,27 @@ def compare(options: argparse.Namespace, folder: Path) -> dict[str, object]:
         "ratio": {"median": statistics.median(ratios), "least": min(ratios), "most": max(ratios)},
         "ms_per_frame": {stage: watch.total_s[stage] * 1000 / frames / options.rounds for stage in STAGES},
     }
+
+
+def scaled(clip: Path, height: int, folder: Path) -> Path:
+    """The clip as MPEG-4 of another size: 16:9, the picture in the middle."""
+    import cv2
+    import numpy as np
+
+    capture = cv2.VideoCapture(str(clip))
+    size = (height * 16 // 9, height)
+    file = folder / "scaled.mp4"
+    writer = cv2.VideoWriter(str(file), cv2.VideoWriter.fourcc(*"mp4v"), capture.get(cv2.CAP_PROP_FPS), size)
+    while True:
+        read, bgr = capture.read()
+        if not read:
+            writer.release()
+            return file
+        width = round(bgr.shape[1] * height / bgr.shape[0])
+        picture = np.full((height, size[0], 3), 96, np.uint8)
+        left = (size[0] - width) // 2
+        picture[:, left : left + width] = cv2.resize(bgr, (width, height))
+        writer.write(picture)
 
 
 def as_text(result: dict[str, object]) -> str:

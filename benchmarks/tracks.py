@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmarks.machine import machine_line
-from daemon.assignment import Boxes, overlaps
+from daemon.assignment import overlaps
 from daemon.config import Config, DaemonConfig, DetectorConfig
 from daemon.playback import Stage, play
+from daemon.track import Boxes, boxes_of
 from gallery.matcher import Index
 from gallery.people import PersonName
 
@@ -92,7 +93,9 @@ class Played:
 
 def main() -> None:
     """Plays all scenes and prints what they gave."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--clips", type=Path, default=CLIPS, help="folder with clips/ and gallery/")
     parser.add_argument("--threads", type=int)
     parser.add_argument("--json", action="store_true")
@@ -151,7 +154,7 @@ def note(played: Played, outcome: Outcome, engine: FaceEngine) -> None:
 
 
 def boxes(outcome: Outcome) -> Boxes:
-    return np.stack([face.track.box for face in outcome.faces]) if outcome.faces else np.zeros((0, 4), np.float32)
+    return boxes_of([face.track for face in outcome.faces])
 
 
 def index_of(engine: FaceEngine, folder: Path, people: Sequence[tuple[str, str, int]]) -> Index:

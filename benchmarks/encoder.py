@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import statistics
 import sys
 import threading
 import time
@@ -121,18 +122,20 @@ def _speed(name: str, count: int, times: Times, reference: Times) -> Speed:
     return Speed(name, count, round(times.median_ms / count, 3), (low, middle, high))
 
 
-def python_thread_keeps(encoders: Contenders, pictures: Pictures, seconds: float = 2.0) -> dict[str, float]:
+def python_thread_keeps(encoders: Contenders, pictures: Pictures, rounds: int = 8) -> dict[str, float]:
     """Percent of its speed that a thread of pure Python keeps while each encoder works beside it."""
     some = list(itertools.islice(itertools.cycle(pictures), 8))
     with CountingThread() as counting:
-        return {name: _kept(counting, encoder, some, seconds) for name, encoder in encoders.items()}
+        return {name: _kept(counting, encoder, some, rounds) for name, encoder in encoders.items()}
 
 
-def _kept(counting: CountingThread, encoder: ChipEncoder, some: Pictures, seconds: float) -> float:
-    alone = counting.rate(lambda: time.sleep(seconds / 4), seconds / 4)
-    beside = counting.rate(lambda: encode(encoder, some), seconds)
-    again = counting.rate(lambda: time.sleep(seconds / 4), seconds / 4)
-    return round(100 * beside / ((alone + again) / 2), 1)
+def _kept(counting: CountingThread, encoder: ChipEncoder, some: Pictures, rounds: int) -> float:
+    """The median of short rounds, each beside one without an encoder, as other work comes and goes."""
+    shares = [
+        counting.rate(lambda: encode(encoder, some), 0.3) / counting.rate(lambda: time.sleep(0.1), 0.2)
+        for _ in range(rounds)
+    ]
+    return round(100 * statistics.median(shares), 1)
 
 
 class CountingThread:

@@ -17,8 +17,10 @@ import zmq
 from daemon import control_messages as messages
 from daemon.control_messages import Json
 from daemon.endpoint import BindRefused, check_bind, claim
+from gallery.decision import decide
 from gallery.errors import GalleryError
-from gallery.matcher import match
+from gallery.matcher import Index
+from gallery.people import Reference
 from gallery.store import Gallery
 
 logger = logging.getLogger(__name__)
@@ -108,12 +110,18 @@ class Desk:
             "hello": lambda request: asdict(facts),
             "people": lambda request: [asdict(person) for person in gallery.people()],
             "person": lambda request: asdict(gallery.person(str(request["name"]))),
-            "references": self._references,
+            "references": lambda request: self._kept(gallery.references, request),
+            "not_references": lambda request: self._kept(gallery.not_references, request),
             "owner": self._owner,
+            "has_image": self._has_image,
             "add": self._add,
+            "add_not": self._add_not,
             "forget": self._forget,
             "rename": self._rename,
-            "match": self._match,
+            "thresholds": lambda request: [asdict(each) for each in gallery.thresholds()],
+            "set_thresholds": self._set_thresholds,
+            "index": lambda request: messages.from_index(self._newest()),
+            "decide": self._decide,
             "snapshot": self._picture,
         }
 
@@ -139,16 +147,22 @@ class Desk:
         found = self._gallery.owner(str(request["source_digest"]))
         return None if found is None else asdict(found)
 
-    def _references(self, request: Json) -> object:
-        return [
-            {**asdict(reference), "encoding": messages.from_array(reference.encoding)}
-            for reference in self._gallery.references(str(request["name"]))
-        ]
+    def _kept(self, read: Callable[[str], list[Reference]], request: Json) -> object:
+        return [messages.from_kept(reference) for reference in read(str(request["name"]))]
+
+    def _has_image(self, request: Json) -> object:
+        return self._gallery.has_image(str(request["name"]), str(request["source_digest"]))
 
     def _add(self, request: Json) -> object:
         references = [messages.to_reference(each) for each in request["references"]]
         person = self._gallery.add(str(request["name"]), references, time.time_ns())
         logger.info("enrolled %s new references of person %s", len(references), person.id)
+        return asdict(person)
+
+    def _add_not(self, request: Json) -> object:
+        references = [messages.to_reference(each) for each in request["references"]]
+        person = self._gallery.add_not(str(request["name"]), references, time.time_ns())
+        logger.info("noted %s faces that person %s is not", len(references), person.id)
         return asdict(person)
 
     def _forget(self, request: Json) -> object:
@@ -159,11 +173,25 @@ class Desk:
     def _rename(self, request: Json) -> object:
         return asdict(self._gallery.rename(str(request["old"]), str(request["new"])))
 
-    def _match(self, request: Json) -> object:
+    def _set_thresholds(self, request: Json) -> object:
+        distances = {str(key): float(distance) for key, distance in dict(request["distances"]).items()}
+        self._gallery.set_thresholds(
+            distances,
+            model=str(request["model"]),
+            fmr=float(request["fmr"]),
+            calibrated_unix_ns=time.time_ns(),
+        )
+        logger.info("%s people have thresholds of their own", len(distances))
+        return None
+
+    def _decide(self, request: Json) -> object:
+        faces, rules = messages.to_array(request["encodings"]), messages.to_rules(request["rules"])
+        return [asdict(each) for each in decide(self._newest(), faces, rules)]
+
+    def _newest(self) -> Index:
         if self._gallery.changed():
             self._index = self._gallery.index(self._facts.model)
-        found = match(self._index, messages.to_array(request["encodings"]), float(request["threshold"]))
-        return [asdict(each) for each in found]
+        return self._index
 
     def _picture(self, request: Json) -> object:
         jpeg = self._snapshot(str(request["camera"]))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -16,8 +17,9 @@ from numpy.typing import NDArray
 from daemon import control_messages as messages
 from daemon.endpoint import IPC_PATH_BYTES
 from daemon.errors import UsageError
-from gallery.matcher import Match
-from gallery.people import NewReference, Person, PersonName, Reference
+from gallery.decision import Decision, Rules
+from gallery.matcher import Index
+from gallery.people import NewReference, Person, PersonName, PersonThreshold, Reference, check_model
 
 ANSWER_TIMEOUT_S = 10.0
 """The slowest answer is a commit of one person's references, or a match against a large gallery."""
@@ -71,20 +73,30 @@ class RemoteGallery:
 
     def references(self, name: str) -> list[Reference]:
         """As Gallery.references."""
-        return [
-            Reference(**{**each, "encoding": messages.to_array(each["encoding"])})
-            for each in self._ask("references", name=name)
-        ]
+        return [messages.to_kept(each) for each in self._ask("references", name=name)]
+
+    def not_references(self, name: str) -> list[Reference]:
+        """As Gallery.not_references."""
+        return [messages.to_kept(each) for each in self._ask("not_references", name=name)]
 
     def owner(self, source_digest: str) -> PersonName | None:
         """As Gallery.owner."""
         found = self._ask("owner", source_digest=source_digest)
         return None if found is None else PersonName(**found)
 
+    def has_image(self, name: str, source_digest: str) -> bool:
+        """As Gallery.has_image."""
+        return bool(self._ask("has_image", name=name, source_digest=source_digest))
+
     def add(self, name: str, references: Sequence[NewReference], enrolled_unix_ns: int) -> Person:
         """As Gallery.add; the daemon notes the time by its own clock."""
         packed = [messages.from_reference(reference) for reference in references]
         return messages.to_person(self._ask("add", name=name, references=packed))
+
+    def add_not(self, name: str, references: Sequence[NewReference], enrolled_unix_ns: int) -> Person:
+        """As Gallery.add_not; the daemon notes the time by its own clock."""
+        packed = [messages.from_reference(reference) for reference in references]
+        return messages.to_person(self._ask("add_not", name=name, references=packed))
 
     def forget(self, name: str) -> Person:
         """As Gallery.forget."""
@@ -94,10 +106,25 @@ class RemoteGallery:
         """As Gallery.rename."""
         return messages.to_person(self._ask("rename", old=old, new=new))
 
-    def match(self, encodings: NDArray[np.float32], threshold: float) -> list[Match]:
-        """As gallery.matcher.match, on the daemon's gallery of this moment."""
-        found = self._ask("match", encodings=messages.from_array(encodings), threshold=threshold)
-        return [messages.to_match(each) for each in found]
+    def thresholds(self) -> list[PersonThreshold]:
+        """As Gallery.thresholds."""
+        return [messages.to_threshold(each) for each in self._ask("thresholds")]
+
+    def set_thresholds(
+        self, distances: Mapping[str, float], *, model: str, fmr: float, calibrated_unix_ns: int
+    ) -> None:
+        """As Gallery.set_thresholds; the daemon notes the time by its own clock."""
+        self._ask("set_thresholds", distances=dict(distances), model=model, fmr=fmr)
+
+    def index(self, model: str) -> Index:
+        """As Gallery.index."""
+        check_model(self.model, model)
+        return messages.to_index(self._ask("index"))
+
+    def decide(self, encodings: NDArray[np.float32], rules: Rules) -> list[Decision]:
+        """As Gallery.decide, on the daemon's gallery of this moment."""
+        found = self._ask("decide", encodings=messages.from_array(encodings), rules=asdict(rules))
+        return [messages.to_decision(each) for each in found]
 
     def snapshot(self, camera: str) -> bytes | None:
         """A JPEG of the newest frame the daemon has of this camera; None: it has none."""

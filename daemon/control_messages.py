@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import base64
+import math
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gallery import errors
-from gallery.matcher import Match, RunnerUp
-from gallery.people import NewReference, Person, PersonName
+from gallery.decision import Decision, Rules
+from gallery.matcher import Index, RunnerUp
+from gallery.people import NewReference, Person, PersonName, PersonThreshold, Reference
 
 Json = dict[str, Any]
 """A JSON object: lives only between a socket and the dataclasses made from it."""
@@ -63,20 +66,69 @@ def to_reference(message: Json) -> NewReference:
     )
 
 
+def from_kept(reference: Reference) -> Json:
+    """A face that is in the gallery."""
+    return {**asdict(reference), "encoding": from_array(reference.encoding)}
+
+
+def to_kept(message: Json) -> Reference:
+    """What from_kept told."""
+    return Reference(**{**message, "encoding": to_array(message["encoding"])})
+
+
 def to_person(message: Json) -> Person:
     """From what asdict makes of one."""
     return Person(**message)
 
 
-def to_match(message: Json) -> Match:
+def to_threshold(message: Json) -> PersonThreshold:
     """From what asdict makes of one."""
-    person, runner_up, nearest = message["person"], message["runner_up"], message["nearest"]
-    return Match(
-        person=None if person is None else PersonName(**person),
-        distance=message["distance"],
-        runner_up=None if runner_up is None else RunnerUp(**runner_up),
-        nearest=None if nearest is None else PersonName(**nearest),
+    return PersonThreshold(**{**message, "person": PersonName(**message["person"])})
+
+
+def to_rules(message: Json) -> Rules:
+    """From what asdict makes of them; raises as to_array does."""
+    return Rules(
+        threshold=float(message["threshold"]),
+        margin=float(message["margin"]),
+        hysteresis=float(message["hysteresis"]),
+        calibrated=bool(message["calibrated"]),
     )
+
+
+def to_decision(message: Json) -> Decision:
+    """From what asdict makes of one."""
+    person, nearest, second = message["person"], message["nearest"], message["runner_up"]
+    return Decision(
+        **{
+            **message,
+            "person": None if person is None else PersonName(**person),
+            "nearest": None if nearest is None else PersonName(**nearest),
+            "runner_up": None if second is None else RunnerUp(**second),
+        }
+    )
+
+
+def from_index(index: Index) -> Json:
+    """Everything enrolled, as JSON."""
+    thresholds = [None] * len(index.people) if index.thresholds is None else index.thresholds.tolist()
+    return {
+        "people": [{"id": person.id, "name": person.name} for person in index.people],
+        "owners": index.owners.tolist(),
+        "encodings": from_array(index.encodings),
+        "model": index.model,
+        "revision": index.revision,
+        "thresholds": [None if own is None or math.isnan(own) else own for own in thresholds],
+        "not_owners": index.not_owners.tolist(),
+        "not_encodings": from_array(index.not_encodings),
+    }
+
+
+def to_index(message: Json) -> Index:
+    """What from_index told."""
+    arrays = {key: to_array(message[key]) for key in ("encodings", "not_encodings")}
+    people = [PersonName(**person) for person in message["people"]]
+    return Index.of(**{**message, **arrays, "people": people})
 
 
 def from_error(error: errors.GalleryError) -> Json:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from daemon.config import Config
-    from gallery.matcher import Match
-    from gallery.people import NewReference, Person, PersonName, Reference
+    from gallery.decision import Decision, Rules
+    from gallery.matcher import Index
+    from gallery.people import NewReference, Person, PersonName, PersonThreshold, Reference
 
 
 class PeopleDesk(Protocol):
@@ -33,7 +34,15 @@ class PeopleDesk(Protocol):
     def add(self, name: str, references: Sequence[NewReference], enrolled_unix_ns: int) -> Person: ...
     def forget(self, name: str) -> Person: ...
     def rename(self, old: str, new: str) -> Person: ...
-    def match(self, encodings: NDArray[np.float32], threshold: float) -> list[Match]: ...
+    def not_references(self, name: str) -> list[Reference]: ...
+    def has_image(self, name: str, source_digest: str) -> bool: ...
+    def add_not(self, name: str, references: Sequence[NewReference], enrolled_unix_ns: int) -> Person: ...
+    def thresholds(self) -> list[PersonThreshold]: ...
+    def set_thresholds(
+        self, distances: Mapping[str, float], *, model: str, fmr: float, calibrated_unix_ns: int
+    ) -> None: ...
+    def index(self, model: str) -> Index: ...
+    def decide(self, encodings: NDArray[np.float32], rules: Rules) -> list[Decision]: ...
 
 
 @contextmanager

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from gallery.decision import Decision, Rules, Why
 from gallery.errors import ImageReason, ImageRefused
 from gallery.faces.engine import FaceEngine
 from gallery.faces.types import BgrImage, Encodings
 from gallery.images import open_image, path_text
-from gallery.matcher import Match, RunnerUp
+from gallery.matcher import RunnerUp
 from gallery.people import PersonName, check_model
 
 PIXEL_DECIMALS = 2
@@ -25,8 +26,8 @@ class Matcher(Protocol):
     def model(self) -> str | None:
         """The model of the encodings kept; None: nothing is kept yet."""
 
-    def match(self, encodings: Encodings, threshold: float) -> list[Match]:
-        """One Match an encoding, against everybody of this moment."""
+    def decide(self, encodings: Encodings, rules: Rules) -> list[Decision]:
+        """Who the faces of one picture are, among everybody of this moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +41,17 @@ class IdentifiedFace:
     score: float
     """The detector's confidence, 0 to 1."""
     person: PersonName | None
-    """None: nobody enrolled is near enough."""
+    """None: nobody of the gallery."""
     distance: float | None
-    """Euclidean, to the nearest enrolled encoding, matched or not; None: the gallery is empty."""
+    """Euclidean, to the nearest enrolled encoding, named or not; None: the gallery is empty."""
     threshold: float
-    """The distance up to which a face was matched."""
+    """The distance up to which the nearest person would be named."""
     runner_up: RunnerUp | None
-    """The second nearest person, whether or not the nearest matched; None: fewer than two are enrolled."""
+    """The second nearest person, whether or not the nearest is named; None: fewer than two are enrolled."""
     reasons: tuple[str, ...]
     """Codes of why the face is not fit to decide by; it is decided all the same."""
+    why: Why
+    """What decided."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,23 +68,23 @@ class IdentifiedImage:
     """Empty on an error, and where there is no face."""
 
 
-def identify(path: Path, engine: FaceEngine, people: Matcher, threshold: float) -> IdentifiedImage:
+def identify(path: Path, engine: FaceEngine, people: Matcher, rules: Rules) -> IdentifiedImage:
     """Opens one image and says who is on it; raises ModelMismatch, but never for what the image is."""
     try:
         image = open_image(path)
     except ImageRefused as refused:
         return IdentifiedImage(path_text(path), refused.reason, refused.detail, ())
-    return IdentifiedImage(path_text(path), None, None, identify_faces(image.bgr, engine, people, threshold))
+    return IdentifiedImage(path_text(path), None, None, identify_faces(image.bgr, engine, people, rules))
 
 
 def identify_faces(
-    bgr: BgrImage, engine: FaceEngine, people: Matcher, threshold: float
+    bgr: BgrImage, engine: FaceEngine, people: Matcher, rules: Rules
 ) -> tuple[IdentifiedFace, ...]:
     """Everybody on a picture that is open already, from left to right."""
     check_model(people.model, engine.model)
     (analysis,) = engine.analyse([bgr])
     faces = analysis.faces
-    matches = people.match(analysis.encodings, threshold) if len(faces) else []
+    decisions = people.decide(analysis.encodings, rules) if len(faces) else []
     found = [
         IdentifiedFace(
             box=tuple(round(float(edge), PIXEL_DECIMALS) for edge in faces.boxes[row]),
@@ -90,12 +93,13 @@ def identify_faces(
                 for x, y in faces.landmarks[row]
             ),
             score=round(float(faces.scores[row]), SCORE_DECIMALS),
-            person=match.person,
-            distance=match.distance,
-            threshold=threshold,
-            runner_up=match.runner_up,
+            person=decision.person,
+            distance=decision.distance,
+            threshold=decision.threshold,
+            runner_up=decision.runner_up,
             reasons=tuple(analysis.qualities[row].reasons),
+            why=decision.why,
         )
-        for row, match in enumerate(matches)
+        for row, decision in enumerate(decisions)
     ]
     return tuple(sorted(found, key=lambda face: face.box))

@@ -110,6 +110,41 @@ class PeopleStore(Protocol):
         """Enrols all of these or none; a name that is there gets more references."""
 
 
+class NotStore(Protocol):
+    """Where it is kept who somebody is not."""
+
+    @property
+    def model(self) -> str | None:
+        """The model of the encodings kept."""
+
+    def has_image(self, name: str, source_digest: str) -> bool:
+        """Whether the image with this digest is a reference of this person, or of what they are not."""
+
+    def add_not(self, name: str, references: Sequence[NewReference], enrolled_unix_ns: int) -> Person:
+        """Adds faces that this person, who must be enrolled, is not; all of these or none."""
+
+
+class NotThisPerson:
+    """A PeopleStore that keeps whatever is enrolled into it as what one person is not."""
+
+    def __init__(self, store: NotStore, person: PersonName) -> None:
+        self._store = store
+        self._person = person
+
+    @property
+    def model(self) -> str | None:
+        """As the store's."""
+        return self._store.model
+
+    def owner(self, source_digest: str) -> PersonName | None:
+        """The person where the image is known of them; whom else it shows does not matter."""
+        return self._person if self._store.has_image(self._person.name, source_digest) else None
+
+    def add(self, name: str, references: Sequence[NewReference], enrolled_unix_ns: int) -> Person:
+        """Adds all of these or none."""
+        return self._store.add_not(name, references, enrolled_unix_ns)
+
+
 def check_model(kept: str | None, model: str) -> None:
     """Raises ModelMismatch where encodings of this model can't be compared with those that are kept."""
     if kept not in (None, model):

@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gallery import reading, schema
+from gallery.decision import Decision, Rules, decide
 from gallery.errors import DuplicateImage, GalleryError, PersonExists, PersonUnknown
-from gallery.matcher import Index, Match, match
+from gallery.matcher import Index
 from gallery.people import (
     NewReference,
     Person,
@@ -214,11 +215,11 @@ class Gallery:
         self._indexed_revision = index.revision
         return index
 
-    def match(self, encodings: NDArray[np.float32], threshold: float) -> list[Match]:
-        """One Match an encoding, of the gallery's model, against everybody of this moment."""
+    def decide(self, encodings: NDArray[np.float32], rules: Rules) -> list[Decision]:
+        """Who the faces of one picture are, of the gallery's model, among everybody of this moment."""
         if self._searched is None or self._searched.revision != self.revision:
             self._searched = self._read_index(self.model)
-        return match(self._searched, encodings, threshold)
+        return decide(self._searched, encodings, rules)
 
     def _read_index(self, model: str | None) -> Index:
         with schema.explained(self.path):

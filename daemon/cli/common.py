@@ -26,7 +26,11 @@ DeviceOption = Annotated[
 ]
 ThresholdOption = Annotated[
     float | None,
-    typer.Option("--threshold", help="Largest distance that is a match.", show_default="[encoder] threshold"),
+    typer.Option(
+        "--threshold",
+        help="Largest distance that is a match, for everybody.",
+        show_default="[encoder] threshold",
+    ),
 ]
 
 
@@ -47,7 +51,7 @@ def configured(
     if device is not None:
         config = override(config, "--device", "daemon", device=device)
     if threshold is not None:
-        config = override(config, "--threshold", "encoder", threshold=threshold)
+        config = override(config, "--threshold", "encoder", threshold=threshold, calibrated=False)
     level = logging.getLevelNamesMapping()[config.daemon.log_level.upper()]
     logging.basicConfig(
         level=max(level, logging.WARNING),

@@ -25,6 +25,16 @@ if TYPE_CHECKING:
     from gallery.identification import IdentifiedFace, IdentifiedImage
 
 
+UNKNOWN = {
+    "far": "unknown",
+    "nobody_enrolled": "unknown",
+    "close_call": "unknown (a close call)",
+    "taken": "unknown (the same person is nearer elsewhere)",
+    "vetoed": "unknown (like a face that is not this person)",
+}
+"""Who a face is that gets no name, by what decided."""
+
+
 def identify(
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="JPEG, PNG or WebP.")],
     save_annotated: Annotated[
@@ -52,7 +62,7 @@ def identify(
         engine, _ = build_engine(settings)
         with progress_bar("identifying", len(images)) as advance:
             for image in images:
-                found.append(identify_image(image, engine, desk, settings.encoder.threshold))
+                found.append(identify_image(image, engine, desk, settings.rules))
                 advance(image)
     if as_json:
         print_json([_as_json(each) for each in found])
@@ -64,10 +74,13 @@ def identify(
 
 
 def _as_json(found: IdentifiedImage) -> dict[str, object]:
-    """As the contract has it: the detail of an error is for people, and goes to stderr."""
+    """As the contract has it; the detail of an error is for people, and goes to stderr."""
     if found.error is not None:
         typer.echo(f"{found.image}: {found.error}: {found.detail}", err=True)
-    return {"image": found.image, "error": found.error, "faces": [asdict(face) for face in found.faces]}
+    faces = [asdict(face) for face in found.faces]
+    for face in faces:
+        del face["why"]
+    return {"image": found.image, "error": found.error, "faces": faces}
 
 
 def _tell(found: list[IdentifiedImage]) -> None:
@@ -83,7 +96,7 @@ def _tell(found: list[IdentifiedImage]) -> None:
 
 def _row(face: IdentifiedFace) -> tuple[str, ...]:
     return (
-        face.person.name if face.person else "unknown",
+        face.person.name if face.person else UNKNOWN[face.why],
         "" if face.distance is None else f"{face.distance:.3f} of {face.threshold:.2f}",
         f"{face.runner_up.name} {face.runner_up.distance:.3f}" if face.runner_up else "",
         " ".join(f"{edge:.0f}" for edge in face.box),

@@ -108,7 +108,7 @@ def _annotated(config: Config, bgr: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
     with open_desk(config, create=True) as desk:
         engine, _ = build_engine(config)
-        faces = identify_faces(bgr, engine, desk, config.encoder.threshold)
+        faces = identify_faces(bgr, engine, desk, config.rules)
     drawn, notices = with_faces(bgr, faces)
     for notice in notices:
         typer.echo(notice, err=True)

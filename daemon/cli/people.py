@@ -21,8 +21,10 @@ from daemon.cli.common import (
 from daemon.errors import UsageError
 
 if TYPE_CHECKING:
+    from daemon.people_desk import PeopleDesk
     from gallery.enrolment import EnrolmentReport
     from gallery.enrolment_plan import Plan
+    from gallery.people import PeopleStore
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The person's name, in any script.")]
 
@@ -37,6 +39,9 @@ def enroll(
     largest: Annotated[
         bool, typer.Option("--largest", help="Of several faces in a picture take the largest.")
     ] = False,
+    is_not: Annotated[
+        bool, typer.Option("--not", help="The pictures show look-alikes who are not to be given this name.")
+    ] = False,
     as_json: JsonOption = False,
     device: DeviceOption = None,
     config: ConfigOption = None,
@@ -45,7 +50,8 @@ def enroll(
 
     JPEG, PNG or WebP. Exits 1 if nothing was enrolled.
 
-    Examples: visaged enroll "Ann Lee" ann1.jpg ann2.jpg · visaged enroll --from people/
+    Examples: visaged enroll "Ann Lee" ann1.jpg ann2.jpg · visaged enroll --from people/ ·
+    visaged enroll "Ann Lee" --not her-sister.jpg
     """
     import time
 
@@ -54,16 +60,22 @@ def enroll(
     from gallery.enrolment import Rules
     from gallery.enrolment import enroll as enroll_people
 
+    if is_not and folder is not None:
+        raise UsageError("--not is about one person: enroll NAME --not IMAGE…")
     plan = _plan(words or [], folder)
     settings = configured(config, device=device)
-    with open_desk(settings, create=True) as desk:
+    with open_desk(settings, create=not is_not) as desk:
+        store = _store(desk, plan, is_not=is_not)
         engine, _ = build_engine(settings)
         with progress_bar("enrolling", plan.image_count) as advance:
-            report = enroll_people(desk, engine, plan, time.time_ns(), Rules(largest=largest), advance)
+            report = enroll_people(store, engine, plan, time.time_ns(), Rules(largest=largest), advance)
+        outdated = bool(report.enrolled) and not is_not and bool(desk.thresholds())
     if as_json:
         print_json(asdict(report))
     else:
-        _tell(report)
+        _tell(report, "look-alike" if is_not else "reference")
+    if outdated:
+        typer.echo("the thresholds were calibrated before this: run visaged calibrate again", err=True)
     raise typer.Exit(0 if report.enrolled else 1)
 
 
@@ -77,14 +89,24 @@ def _plan(words: list[str], folder: Path | None) -> Plan:
     raise UsageError("enroll needs a name and images, or a folder: enroll NAME IMAGE… or enroll --from DIR")
 
 
-def _tell(report: EnrolmentReport) -> None:
+def _store(desk: PeopleDesk, plan: Plan, *, is_not: bool) -> PeopleStore:
+    """Where it is kept who the pictures show, or who somebody is not; raises PersonUnknown."""
+    if not is_not:
+        return desk
+    from gallery.people import NotThisPerson, PersonName
+
+    person = desk.person(plan.people[0].name)
+    return NotThisPerson(desk, PersonName(person.id, person.name))
+
+
+def _tell(report: EnrolmentReport, what: str) -> None:
     """Every refusal with its reason, and what was taken, a line a person."""
     from collections import Counter
 
     for refused in report.refused:
         typer.echo(f"refused {refused.image}: {refused.reason}: {refused.detail}", err=True)
     for name, count in Counter(enrolled.person.name for enrolled in report.enrolled).items():
-        typer.echo(f"{name}: {count} new {'reference' if count == 1 else 'references'}")
+        typer.echo(f"{name}: {count} new {what}{'' if count == 1 else 's'}")
     typer.echo(f"enrolled {len(report.enrolled)}, refused {len(report.refused)}")
 
 
@@ -102,35 +124,44 @@ def people(
     from daemon.people_desk import open_desk
 
     with open_desk(configured(config), create=True) as desk:
-        if name is not None:
-            references = desk.references(name)
-            rows = [
-                {
-                    "id": reference.id,
-                    "image": reference.source_name,
-                    "quality": round(reference.quality, 3),
-                    "model": reference.model,
-                    "enrolled": _when(reference.enrolled_unix_ns),
-                }
-                for reference in references
-            ]
-        else:
-            rows = [
-                {
-                    "id": person.id,
-                    "name": person.name,
-                    "references": person.references,
-                    "enrolled": _when(person.first_enrolled_unix_ns),
-                    "changed": _when(person.last_enrolled_unix_ns),
-                }
-                for person in desk.people()
-            ]
+        rows = _everybody(desk) if name is None else _references(desk, name)
     if as_json:
         print_json(rows)
     elif rows:
-        print_table(list(rows[0]), [list(row.values()) for row in rows])
+        print_table(list(rows[0]), [["" if cell is None else cell for cell in row.values()] for row in rows])
     else:
         typer.echo("nobody is enrolled yet; begin with: visaged enroll NAME IMAGE", err=True)
+
+
+def _everybody(desk: PeopleDesk) -> list[dict[str, object]]:
+    own = {each.person.id: each.distance for each in desk.thresholds()}
+    return [
+        {
+            "id": person.id,
+            "name": person.name,
+            "references": person.references,
+            "threshold": own.get(person.id),
+            "enrolled": _when(person.first_enrolled_unix_ns),
+            "changed": _when(person.last_enrolled_unix_ns),
+        }
+        for person in desk.people()
+    ]
+
+
+def _references(desk: PeopleDesk, name: str) -> list[dict[str, object]]:
+    kept = [(reference, True) for reference in desk.references(name)]
+    kept += [(reference, False) for reference in desk.not_references(name)]
+    return [
+        {
+            "id": reference.id,
+            "image": reference.source_name,
+            "is_person": is_person,
+            "quality": round(reference.quality, 3),
+            "model": reference.model,
+            "enrolled": _when(reference.enrolled_unix_ns),
+        }
+        for reference, is_person in kept
+    ]
 
 
 def forget(name: Name, as_json: JsonOption = False, config: ConfigOption = None) -> None:

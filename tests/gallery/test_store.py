@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gallery.decision import Rules, decide
 from gallery.errors import (
     DuplicateImage,
     GalleryError,
@@ -16,7 +17,6 @@ from gallery.errors import (
     PersonExists,
     PersonUnknown,
 )
-from gallery.matcher import match
 from gallery.store import Gallery
 from tests.gallery.builders import ENROLLED_UNIX_NS, MODEL, reference
 
@@ -234,7 +234,8 @@ def test_an_index_of_an_empty_gallery_matches_nobody(path: Path) -> None:
     with Gallery.open(path) as gallery:
         index = gallery.index(MODEL)
     assert (len(index), index.people, index.model) == (0, (), MODEL)
-    assert match(index, np.zeros((1, 128), np.float32), 0.6)[0].distance is None
+    (found,) = decide(index, np.zeros((1, 128), np.float32), Rules(0.6, 0.05, 0.03))
+    assert found.why == "nobody_enrolled"
 
 
 def test_an_index_holds_everybodys_encodings_by_order_of_enrolment(path: Path) -> None:
@@ -249,18 +250,23 @@ def test_an_index_holds_everybodys_encodings_by_order_of_enrolment(path: Path) -
     assert index.encodings.dtype == np.float32
 
 
-def test_a_match_against_the_gallery_sees_every_change_and_does_not_hide_it_from_changed(path: Path) -> None:
+def test_a_decision_against_the_gallery_sees_every_change_and_does_not_hide_it_from_changed(
+    path: Path,
+) -> None:
     face = np.array([[0.0, 0.0]], np.float32)
+    rules = Rules(threshold=1.0, margin=0.0, hysteresis=0.0)
     with Gallery.open(path) as gallery, Gallery.open(path) as other:
         gallery.index(MODEL)
-        assert gallery.match(face, 1.0)[0].nearest is None
+        assert gallery.decide(face, rules)[0].nearest is None
         ann = other.add("Ann", [reference("a.jpg", [0.6, 0.8])], ENROLLED_UNIX_NS)
-        (found,) = gallery.match(face, 1.0)
+        (found,) = gallery.decide(face, rules)
         assert found.person is not None
         assert (found.person.id, found.distance) == (ann.id, 1.0)
         assert gallery.changed()
+        other.add_not("Ann", [reference("b.jpg", [0.0, 0.0])], ENROLLED_UNIX_NS)
+        assert gallery.decide(face, rules)[0].why == "vetoed"
         other.forget("Ann")
-        assert gallery.match(face, 1.0)[0].nearest is None
+        assert gallery.decide(face, rules)[0].nearest is None
 
 
 def test_what_a_person_is_not_is_kept_apart_from_what_they_are(path: Path) -> None:

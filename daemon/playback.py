@@ -13,7 +13,6 @@ from daemon.frame import CameraChange, Frame, StartTime
 from daemon.pipeline import Outcome, Pipeline
 from daemon.strangers import Strangers
 from daemon.view import View
-from gallery.decision import Rules
 
 if TYPE_CHECKING:
     from daemon.config import Config
@@ -39,8 +38,7 @@ class Stage:
         config, own_threshold = self.config, self.engine.encoder.threshold
         strangers = Strangers(own_threshold, config.strangers.forget_after)
         views = {name: View(config.tracker, strangers, own_threshold, started.monotonic_ns) for name in names}
-        rules = Rules(config.encoder.threshold, config.tracker.margin, config.tracker.hysteresis)
-        return Pipeline(self.engine, self.index, rules, views, live)
+        return Pipeline(self.engine, self.index, config.rules, views, live)
 
 
 def play(stage: Stage, source: str, name: str = "clip") -> Iterator[Outcome]:

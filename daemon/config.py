@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, field_validator
 from pydantic.dataclasses import dataclass
@@ -14,8 +14,18 @@ if TYPE_CHECKING:
     from gallery.decision import Rules
 
 NAMING_THRESHOLDS = {"dlib": 0.52, "sface": 1.05, "facenet": 1.0}
-"""By the encoder's name: how near a face must be to a reference to be named, among 200 people as among two.
-Chosen with tracker.margin on LFW (docs/decisions/0060), and stricter than what verifies a pair."""
+MIRROR_NAMING_THRESHOLDS = NAMING_THRESHOLDS | {"dlib": 0.51}
+"""By the encoder's name: how near to a reference a face is named, without and with its mirror image.
+
+Chosen together with tracker.margin on LFW for up to 200 people, FaceNet's apart, which is not measured
+(docs/decisions/0060). Stricter than what verifies a pair: each person is a chance for a stranger to be somebody.
+"""
+
+
+def naming_threshold(given: dict[str, Any]) -> float:
+    """The default of the encoder that the other keys choose."""
+    return (MIRROR_NAMING_THRESHOLDS if given["mirror"] else NAMING_THRESHOLDS)[given["name"]]
+
 
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -101,14 +111,14 @@ class EncoderConfig:
     """What computes it."""
     alignment: Literal["mtcnn", "dlib"] = "mtcnn"
     """Whose landmarks turn the face upright: the detector's own, or dlib's 5-point predictor."""
-    threshold: Threshold = Field(default_factory=lambda given: NAMING_THRESHOLDS[given["name"]])
+    mirror: bool = False
+    """Encode each face and its mirror image, and average: twice the cost."""
+    threshold: Threshold = Field(default_factory=naming_threshold)
     """Euclidean distance up to which (inclusive) a face is the enrolled person; by default the encoder's."""
     calibrated: bool = True
     """Whom `visaged calibrate` gave a threshold of their own is decided by that one."""
     weights: Path | None = None
     """The net's file, for sface and facenet; None: the one that comes with a package."""
-    mirror: bool = False
-    """Encode each face and its mirror image, and average: twice the cost."""
 
 
 @dataclass(frozen=True, slots=True, config=STRICT)
@@ -143,6 +153,8 @@ class TrackerConfig:
     """A name, once given, is kept up to so much beyond the threshold, in distance."""
     unknown_after_s: Seconds = 1.0
     """Who is nobody is told about after so long."""
+    remember_s: Seconds = 600.0
+    """`visaged reject` works on tracks that were seen within this time."""
 
 
 @dataclass(frozen=True, slots=True, config=STRICT)

@@ -12,6 +12,7 @@ import pytest
 from daemon.config import CameraConfig, Config
 from daemon.config_file import TABLES, find, load, parse
 from daemon.errors import ConfigError
+from gallery.decision import Rules
 from tests.conftest import REPOSITORY
 
 SHIPPED = REPOSITORY / "config.toml"
@@ -104,6 +105,25 @@ def test_a_refused_source_is_not_repeated_because_it_may_hold_a_password() -> No
 
 def test_a_whole_number_does_where_a_fraction_may_stand() -> None:
     assert parse("[encoder]\nthreshold = 1", "my.toml").encoder.threshold == 1.0
+
+
+@pytest.mark.parametrize(
+    ("text", "threshold"),
+    [
+        ("", 0.52),
+        ("mirror = true", 0.51),
+        ('name = "sface"', 1.05),
+        ('name = "sface"\nmirror = true', 1.05),
+        ('threshold = 0.4\nname = "sface"', 0.4),
+    ],
+)
+def test_a_threshold_that_is_not_given_is_the_encoders_own(text: str, threshold: float) -> None:
+    assert parse(f"[encoder]\n{text}", "my.toml").encoder.threshold == threshold
+
+
+def test_the_rules_of_a_decision_are_gathered_from_their_tables() -> None:
+    config = parse("[encoder]\nthreshold = 0.4\ncalibrated = false\n[tracker]\nmargin = 0.1", "my.toml")
+    assert config.rules == Rules(threshold=0.4, margin=0.1, hysteresis=0.03, calibrated=False)
 
 
 def test_settings_do_not_change_once_read() -> None:

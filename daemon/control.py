@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import os
@@ -17,10 +18,11 @@ import zmq
 from daemon import control_messages as messages
 from daemon.control_messages import Json
 from daemon.endpoint import BindRefused, check_bind, claim
+from daemon.memory import Named
 from gallery.decision import decide
 from gallery.errors import GalleryError
 from gallery.matcher import Index
-from gallery.people import Reference
+from gallery.people import NewReference, Reference
 from gallery.store import Gallery
 
 logger = logging.getLogger(__name__)
@@ -45,16 +47,26 @@ class Facts:
     """The only model whose encodings are taken."""
 
 
+@dataclass(frozen=True, slots=True)
+class Live:
+    """What the running daemon knows of this moment; both are called from the control socket's thread."""
+
+    snapshot: Callable[[str], bytes | None]
+    """A JPEG of a camera's newest frame; None: there is none."""
+    named: Callable[[str], Named | None]
+    """Whom a track was named, by its id; None: nobody, or too long ago."""
+
+
 class ControlServer:
     """Answers one request at a time in a thread of its own, with its own connection to the gallery."""
 
-    def __init__(self, path: Path, facts: Facts, snapshot: Callable[[str], bytes | None]) -> None:
-        """Binds at once. snapshot(camera) gives a JPEG of its newest frame; None: there is none."""
+    def __init__(self, path: Path, facts: Facts, live: Live) -> None:
+        """Binds at once."""
         endpoint = check_bind(f"ipc://{path}")
         claim(path)
         self._path = path
         self._facts = facts
-        self._snapshot = snapshot
+        self._live = live
         self._stop = threading.Event()
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.REP)
@@ -92,7 +104,7 @@ class ControlServer:
     def _serve(self) -> None:
         # SQLite's connections belong to the thread that opened them.
         with Gallery.open(Path(self._facts.gallery)) as gallery:
-            desk = Desk(gallery, self._facts, self._snapshot)
+            desk = Desk(gallery, self._facts, self._live)
             while not self._stop.is_set():
                 if self._socket.poll(POLL_MS):
                     self._socket.send(desk.answer(self._socket.recv()))
@@ -101,10 +113,10 @@ class ControlServer:
 class Desk:
     """The operations, without the socket."""
 
-    def __init__(self, gallery: Gallery, facts: Facts, snapshot: Callable[[str], bytes | None]) -> None:
+    def __init__(self, gallery: Gallery, facts: Facts, live: Live) -> None:
         self._gallery = gallery
         self._facts = facts
-        self._snapshot = snapshot
+        self._live = live
         self._index = gallery.index(facts.model)
         self._operations: dict[str, Callable[[Json], object]] = {
             "hello": lambda request: asdict(facts),
@@ -116,6 +128,7 @@ class Desk:
             "has_image": self._has_image,
             "add": self._add,
             "add_not": self._add_not,
+            "reject": self._reject,
             "forget": self._forget,
             "rename": self._rename,
             "thresholds": lambda request: [asdict(each) for each in gallery.thresholds()],
@@ -165,6 +178,20 @@ class Desk:
         logger.info("noted %s faces that person %s is not", len(references), person.id)
         return asdict(person)
 
+    def _reject(self, request: Json) -> object:
+        track = str(request["track"])
+        named = self._live.named(track)
+        if named is None:
+            raise GalleryError(
+                f"{track}: no track of that id was named lately; events carry it in data.track"
+            )
+        digest = hashlib.sha256(named.encoding.tobytes()).hexdigest()
+        # As sure as can be: somebody said so.
+        reference = NewReference(named.encoding, self._facts.model, digest, f"track {track}", 1.0)
+        person = self._gallery.add_not(named.person.name, [reference], time.time_ns())
+        logger.info("track %s is not person %s, somebody said", track, person.id)
+        return asdict(person)
+
     def _forget(self, request: Json) -> object:
         person = self._gallery.forget(str(request["name"]))
         logger.info("forgot person %s", person.id)
@@ -194,5 +221,5 @@ class Desk:
         return self._index
 
     def _picture(self, request: Json) -> object:
-        jpeg = self._snapshot(str(request["camera"]))
+        jpeg = self._live.snapshot(str(request["camera"]))
         return None if jpeg is None else {"jpeg": messages.from_bytes(jpeg)}

@@ -98,6 +98,10 @@ class RemoteGallery:
         packed = [messages.from_reference(reference) for reference in references]
         return messages.to_person(self._ask("add_not", name=name, references=packed))
 
+    def reject(self, track: str) -> Person:
+        """Says that the face of a track is not whom it was named; who that is."""
+        return messages.to_person(self._ask("reject", track=track))
+
     def forget(self, name: str) -> Person:
         """As Gallery.forget."""
         return messages.to_person(self._ask("forget", name=name))

@@ -41,7 +41,7 @@ def build_engine(config: Config) -> tuple[FaceEngine, str]:
             asked.mirror,
         )
     except ValueError as error:
-        # Every refusal of theirs is one: a device or a model that can't be used, names that don't fit together.
+        # Each refusal of theirs is one: a device or model that can't be used, names that don't fit.
         raise UsageError(str(error)) from None
     described = describe(device)
     logger.info("faces are found and encoded on %s", described)

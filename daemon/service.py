@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 from daemon import events
 from daemon.capture import Cameras
-from daemon.control import ControlServer, Facts
+from daemon.control import ControlServer, Facts, Live
 from daemon.frame import CameraChange, Frame, StartTime
+from daemon.memory import Memory
 from daemon.pipeline import Outcome, Pipeline
 from daemon.playback import Stage
 from daemon.publisher import Publisher
@@ -79,14 +80,16 @@ class Service:
         self._heartbeat = Moment(HEARTBEAT_S)
         self._gallery_poll = Moment(GALLERY_POLL_S)
         self._gallery_failed = False
+        self._memory = Memory(config.tracker.remember_s)
 
     def run(self, device: str, await_subscribers: int, *, insecure: bool) -> None:
         """Until every camera has ended or the stop is set; raises BindRefused where a socket can't be had."""
         model = self._stage.index.model
         facts = Facts(version(), str(self._gallery.path), model)
+        live = Live(self._snapshot, self._memory.find)
         with (
             Publisher(self._config.events.bind, insecure=insecure) as publisher,
-            ControlServer(self._config.control_path, facts, self._snapshot) as control,
+            ControlServer(self._config.control_path, facts, live) as control,
         ):
             names = [camera.name for camera in self._config.camera]
             started = events.Started(version(), device, model, self._stage.index.revision, names)
@@ -138,6 +141,8 @@ class Service:
             yield from self._seen(outcomes[item.camera], pipeline.index, teller)
 
     def _seen(self, outcome: Outcome, index: Index, teller: Teller) -> Iterator[events.Event]:
+        for face in outcome.faces:
+            self._memory.note(face.visit)
         deadline_ms = self._config.events.deadline_ms
         for change in outcome.changes:
             yield events.life(teller.life(outcome.frame, change, index), deadline_ms=deadline_ms)

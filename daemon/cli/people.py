@@ -203,9 +203,32 @@ def _when(unix_ns: int) -> str:
     return datetime.fromtimestamp(unix_ns / 1e9).astimezone().isoformat(timespec="seconds")
 
 
+def reject(
+    track: Annotated[str, typer.Argument(metavar="TRACK", help="data.track of the event that was wrong.")],
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Says that a face was not who the running daemon named; it and its likes lose that name.
+
+    Example: visaged reject 6a3f6f3c-8d0f-4f0e-9a55-1f6b7a5f9e4e
+    """
+    from daemon.control_client import RemoteGallery, is_running
+
+    settings = configured(config)
+    if not is_running(settings.control_path):
+        raise UsageError("no daemon is running, and only a running one remembers its tracks")
+    with RemoteGallery(settings.control_path) as remote:
+        person = remote.reject(track)
+    if as_json:
+        print_json({"id": person.id, "name": person.name})
+    else:
+        typer.echo(f"noted: that was not {person.name}")
+
+
 def add_to(app: typer.Typer) -> None:
     """Registers the commands."""
     app.command()(enroll)
     app.command()(people)
     app.command()(forget)
     app.command()(rename)
+    app.command()(reject)

@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 import zmq
 
-from daemon.control import ControlServer, Facts
+from daemon.control import ControlServer, Facts, Live
 from daemon.control_client import RemoteGallery, is_running
 from daemon.endpoint import BindRefused
 from daemon.errors import UsageError
-from gallery.decision import Decision, Rules
+from daemon.memory import Named
+from gallery.decision import Decision, Rules, decide
 from gallery.errors import DuplicateImage, GalleryError, ModelMismatch, PersonExists, PersonUnknown
 from gallery.matcher import RunnerUp
 from gallery.people import NewReference, PersonName
@@ -24,6 +25,17 @@ from gallery.store import Gallery
 
 MODEL = "test-model"
 JPEG = b"\xff\xd8 a picture"
+
+
+ANN_SEEN = np.array([0.25, 0.25], np.float32)
+"""What track-1 looks like, which was named ann."""
+
+
+def named(track: str) -> Named | None:
+    return Named(PersonName("1", "ann"), ANN_SEEN, 0.0) if track == "track-1" else None
+
+
+LIVE = Live(lambda camera: JPEG if camera == "door" else None, named)
 
 
 def reference(*numbers: float, digest: str = "a" * 64, model: str = MODEL) -> NewReference:
@@ -36,7 +48,7 @@ def control(tmp_path: Path) -> Iterator[Path]:
     path, database = tmp_path / "state" / "control.sock", tmp_path / "state" / "gallery.db"
     Gallery.open(database).close()
     facts = Facts("1.0", str(database), MODEL)
-    with ControlServer(path, facts, lambda camera: JPEG if camera == "door" else None):
+    with ControlServer(path, facts, LIVE):
         yield path
 
 
@@ -149,6 +161,25 @@ def test_a_refusal_is_raised_on_this_side_as_what_it_was_on_the_other(control: P
             remote.rename("bob", "ann")
 
 
+def test_a_track_that_was_named_wrongly_is_rejected_and_vetoed_from_then_on(control: Path) -> None:
+    with RemoteGallery(control) as remote:
+        remote.add("ann", [reference(0.0, 0.0)], enrolled_unix_ns=0)
+        assert remote.reject("track-1").name == "ann"
+        (kept,) = remote.not_references("ann")
+        np.testing.assert_array_equal(kept.encoding, ANN_SEEN)
+        index = remote.index(MODEL)
+    (decision,) = decide(index, [ANN_SEEN], Rules(threshold=0.5, margin=0.0, hysteresis=0.0))
+    assert (decision.person, decision.why) == (None, "vetoed")
+
+
+def test_a_track_that_nobody_remembers_is_no_reason_to_change_anything(control: Path) -> None:
+    with RemoteGallery(control) as remote:
+        remote.add("ann", [reference(0.0, 0.0)], enrolled_unix_ns=0)
+        with pytest.raises(GalleryError, match="no such track was named lately"):
+            remote.reject("track-2")
+        assert remote.not_references("ann") == []
+
+
 def test_a_snapshot_comes_through_and_an_unknown_camera_has_none(control: Path) -> None:
     with RemoteGallery(control) as remote:
         assert remote.snapshot("door") == JPEG
@@ -192,7 +223,7 @@ def test_only_the_owner_may_open_the_socket(control: Path) -> None:
 
 def test_a_second_daemon_is_refused_and_the_first_keeps_its_socket(control: Path, tmp_path: Path) -> None:
     with pytest.raises(BindRefused, match="taken"):
-        ControlServer(control, Facts("1.0", str(tmp_path / "other.db"), MODEL), lambda camera: None)
+        ControlServer(control, Facts("1.0", str(tmp_path / "other.db"), MODEL), LIVE)
     with RemoteGallery(control) as remote:
         assert remote.people() == []
 
@@ -223,7 +254,7 @@ def test_a_folder_that_takes_no_socket_is_told_in_one_line(
     # Gone between the claim and the binding, as good as a folder that may not be written to.
     monkeypatch.setattr("daemon.control.claim", lambda path: None)
     with pytest.raises(BindRefused, match="can't be bound: No such file"):
-        ControlServer(tmp_path / "gone" / "control.sock", Facts("1.0", "", MODEL), lambda camera: None)
+        ControlServer(tmp_path / "gone" / "control.sock", Facts("1.0", "", MODEL), LIVE)
 
 
 def test_a_reference_that_cannot_be_kept_is_refused_and_harms_nothing(control: Path) -> None:

@@ -29,6 +29,8 @@ from tests.daemon.test_events_doc import problems_of_event
 
 SAMPLES = REPOSITORY / "samples"
 COMMANDS = (
+    "reject",
+    "replay-decisions",
     *("demo", "run", "enroll", "people", "forget", "rename", "identify", "watch", "cameras", "snapshot"),
     "doctor",
 )

@@ -182,9 +182,7 @@ class Desk:
         track = str(request["track"])
         named = self._live.named(track)
         if named is None:
-            raise GalleryError(
-                f"{track}: no track of that id was named lately; events carry it in data.track"
-            )
+            raise GalleryError(f"{track}: no such track was named lately; events carry it in data.track")
         digest = hashlib.sha256(named.encoding.tobytes()).hexdigest()
         # As sure as can be: somebody said so.
         reference = NewReference(named.encoding, self._facts.model, digest, f"track {track}", 1.0)

@@ -1,0 +1,118 @@
+"""Plays a clip to the real daemon at its own rate, like a camera; prints latency and frames followed.
+
+uv run python -m benchmarks.live [CLIP] [--height 720] [--person IMAGE] [--threads 2] [--json]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks.clip import SAMPLES, scaled
+from benchmarks.machine import machine_line
+
+START_TIMEOUT_S = 120
+
+
+def main() -> None:
+    """Runs the daemon once and prints what a subscriber saw of it."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("clip", type=Path, nargs="?", help="default: the demo's clip")
+    parser.add_argument("--height", type=int, help="scale the clip to this height first, e.g. 720")
+    parser.add_argument("--person", type=Path, default=SAMPLES / "barack-obama.jpg", help="who is enrolled")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--loops", type=int, default=3, help="how often the clip is played in a row")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    # A socket's path may have 107 bytes.
+    with tempfile.TemporaryDirectory(prefix="visaged-") as folder:
+        result = run(options, Path(folder))
+    print(json.dumps(result, indent=2))
+
+
+def run(options: argparse.Namespace, folder: Path) -> dict[str, object]:
+    """One play."""
+    from daemon.client import subscribe
+    from daemon.demo_clip import write_clip
+
+    clip = options.clip or folder / "clip.avi"
+    if options.clip is None:
+        write_clip(SAMPLES, clip)
+    clip = repeated(clip, options.loops, options.height, folder)
+    config = folder / "config.toml"
+    config.write_text(
+        f"[daemon]\nstate_dir = {json.dumps(str(folder / 'state'))}\nthreads = {options.threads}\n"
+        f"[events]\nbind = 'ipc://{folder}/events'\nsightings = true\n"
+    )
+    visaged = [sys.executable, "-m", "daemon"]
+    subprocess.run([*visaged, "enroll", "--config", config, "person", options.person], check=True)
+    command = [*visaged, "run", "--config", config, "--source", clip, "--realtime", "--camera", "live"]
+    latencies: list[float] = []
+    frames: set[int] = set()
+    told: list[float] = []
+    pulse: dict[str, int] = {}
+    with subprocess.Popen([*command, "--await-subscribers", "1"]) as daemon:
+        with subscribe(f"ipc://{folder}/events", timeout_s=START_TIMEOUT_S) as events:
+            started = time.monotonic()
+            for event in events:
+                if event.topic == "camera/live/online/":
+                    started = time.monotonic()
+                if event.topic == "daemon/heartbeat/":
+                    pulse = event.data["cameras"][0]
+                if event.topic.startswith("face/"):
+                    frames.add(event.data["frame"]["index"])
+                    (latencies if event.kind == "sighting" else told).append(event.data["latency_ms"])
+                if event.topic == "daemon/stopping/":
+                    break
+            seconds = time.monotonic() - started
+        code = daemon.wait(30)
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cuts = statistics.quantiles(latencies, n=100) if len(latencies) > 1 else [0.0] * 99
+    return {
+        "machine": machine_line(),
+        "exit": code,
+        "seconds": round(seconds, 2),
+        "frames": {key: pulse.get(key) for key in ("frames_read", "frames_processed", "frames_replaced")},
+        "frames_with_a_face": len(frames),
+        "latency_ms": {"median": round(cuts[49], 1), "p95": round(cuts[94], 1), "p99": round(cuts[98], 1)},
+        "changes_latency_ms": [round(each, 1) for each in told],
+        "cpu_s_with_start": round(used.ru_utime + used.ru_stime, 1),
+    }
+
+
+def repeated(clip: Path, loops: int, height: int | None, folder: Path) -> Path:
+    """The clip several times in a row, scaled if asked."""
+    import cv2
+    import numpy as np
+
+    source = scaled(clip, height, folder) if height else clip
+    capture = cv2.VideoCapture(str(source))
+    rate = capture.get(cv2.CAP_PROP_FPS)
+    frames = []
+    while True:
+        read, bgr = capture.read()
+        if not read:
+            break
+        frames.append(np.asarray(bgr, np.uint8))
+    file = folder / "repeated.mp4"
+    size = (frames[0].shape[1], frames[0].shape[0])
+    writer = cv2.VideoWriter(str(file), cv2.VideoWriter.fourcc(*"mp4v"), rate, size)
+    for number in range(loops):
+        # Back and forth, so that the end of one is no cut to the beginning of the next.
+        for frame in frames if number % 2 == 0 else reversed(frames):
+            writer.write(frame)
+    writer.release()
+    return file
+
+
+if __name__ == "__main__":
+    main()

@@ -1,7 +1,7 @@
 """Compares our encoders with dlib's own, in turn in one process, on the same real faces.
 
 uv run python -m benchmarks.encoder [--device cuda] [--threads 1] [--faces 100] [--rounds 10]
-    [--photographs DIR] [--json]
+    [--only torch openvino] [--photographs DIR] [--json]
 
 Checks that the answers are equal, times one face, 8 and 32, counts what is left to a Python thread meanwhile,
 and on a GPU the kernels and the waits of one call.
@@ -190,7 +190,9 @@ def measure(given: argparse.Namespace) -> Report:
     files = photographs(folder)[: given.faces]
     pictures = [each for each in main_faces(files, "cpu") if len(each[1])]
     encoders = contenders(device)
-    counts = launches(encoders["torch"], pictures) if device != "cpu" else (None, None)
+    if given.only is not None:
+        encoders = {name: each for name, each in encoders.items() if name in (REFERENCE, *given.only)}
+    counts = launches(DlibEncoder(device), pictures) if device != "cpu" else (None, None)
     return Report(
         machine_line(),
         describe(device),
@@ -233,6 +235,7 @@ def main() -> None:
     parser.add_argument("--faces", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--photographs", type=Path, default=LFW_VIEW_1 / "images", metavar="DIR")
+    parser.add_argument("--only", nargs="+", metavar="ENCODER", help="as named in the table; dlib always")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     report = measure(given)

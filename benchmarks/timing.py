@@ -29,12 +29,12 @@ class Times:
 
 
 def interleaved(contenders: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, Times]:
-    """Every contender once a round, after one round that does not count."""
+    """Every contender once a round, each after a run that does not count, so that the caches are its own."""
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
-    for turn in range(rounds + 1):
+    for _ in range(rounds):
         for name, work in contenders.items():
+            work()
             started = time.perf_counter()
             work()
-            if turn:
-                seconds[name].append(time.perf_counter() - started)
+            seconds[name].append(time.perf_counter() - started)
     return {name: Times(tuple(taken)) for name, taken in seconds.items()}

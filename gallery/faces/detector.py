@@ -2,13 +2,35 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gallery.faces.device import resolve
 from gallery.faces.types import BgrImage, Faces
+
+if TYPE_CHECKING:
+    from gallery.faces.mtcnn.carry import OutputNet
+
+ENGINES = ("auto", "torch", "openvino", "openvino-bf16")
+
+
+class EngineUnavailable(ValueError):
+    """The engine that was asked for is not installed, or not for this device."""
+
+
+class Cascade(Protocol):
+    """The three stages on some device and engine."""
+
+    @property
+    def nets(self) -> OutputNet:
+        """Its nets, or at least the last."""
+
+    def detect(self, pictures: Sequence[BgrImage]) -> list[Faces]:
+        """One Faces a picture; boxes may reach beyond it and are in no order."""
 
 
 class MtcnnDetector:
@@ -21,12 +43,13 @@ class MtcnnDetector:
         thresholds: tuple[float, float, float] = (0.6, 0.7, 0.7),
         engine: str = "auto",
     ) -> None:
-        from gallery.faces.mtcnn.cascade import Cascade
-        from gallery.faces.mtcnn.torch_nets import TorchNets
+        from gallery.faces.mtcnn.pyramid import SMALLEST_FACE_PX
 
+        if min_face_px < SMALLEST_FACE_PX:
+            raise ValueError(f"min_face_px must be at least {SMALLEST_FACE_PX}, not {min_face_px}")
         self.device = resolve(device)
-        self.engine = "torch"
-        self._cascade = Cascade(TorchNets(), min_face_px, thresholds)
+        self.engine = resolve_engine(engine, self.device)
+        self._cascade = _cascade(self.device, self.engine, min_face_px, thresholds)
 
     def detect(self, images: Sequence[BgrImage]) -> list[Faces]:
         """One Faces an image, the largest face first; sizes may differ."""
@@ -42,6 +65,48 @@ class MtcnnDetector:
 
         found = carry(self._cascade.nets, images, boxes)
         return [_clipped(faces, image) for faces, image in zip(found, images, strict=True)]
+
+
+def resolve_engine(engine: str, device: str) -> str:
+    """The engine really used: "auto" is OpenVINO on a CPU if it is installed, else PyTorch.
+
+    "openvino-bf16" finds the same boxes sooner on CPUs that have bfloat16; "auto" takes it there.
+    """
+    if engine not in ENGINES:
+        raise EngineUnavailable(f"engine must be one of {', '.join(ENGINES)}, not {engine!r}")
+    installed = importlib.util.find_spec("openvino") is not None
+    if engine == "auto":
+        return _fastest_openvino() if installed and device == "cpu" else "torch"
+    if engine != "torch" and device != "cpu":
+        raise EngineUnavailable(f"engine {engine} is for the CPU, not for {device}: use auto or torch")
+    if engine != "torch" and not installed:
+        raise EngineUnavailable(f"engine {engine} needs the package openvino: use auto or torch")
+    if engine == "openvino-bf16" and _fastest_openvino() != engine:
+        raise EngineUnavailable(f"engine {engine} needs a CPU with bfloat16: use auto or openvino")
+    return engine
+
+
+def _fastest_openvino() -> str:
+    from gallery.faces.mtcnn.openvino_nets import has_bfloat16
+
+    return "openvino-bf16" if has_bfloat16() else "openvino"
+
+
+def _cascade(device: str, engine: str, min_face_px: int, thresholds: tuple[float, float, float]) -> Cascade:
+    # Each engine's library is imported only where it runs.
+    if device != "cpu":
+        from gallery.faces.mtcnn.packed import PackedCascade
+
+        return PackedCascade(min_face_px, thresholds, device)
+    from gallery.faces.mtcnn import cascade
+
+    if engine != "torch":
+        from gallery.faces.mtcnn.openvino_nets import OpenVinoNets
+
+        return cascade.Cascade(OpenVinoNets(engine == "openvino-bf16"), min_face_px, thresholds)
+    from gallery.faces.mtcnn.torch_nets import TorchNets
+
+    return cascade.Cascade(TorchNets(), min_face_px, thresholds)
 
 
 def _finished(faces: Faces, image: BgrImage) -> Faces:

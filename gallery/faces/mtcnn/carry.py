@@ -19,10 +19,13 @@ CHUNK = 32
 """Crops that ONet takes at a time."""
 
 
+Numbers = NDArray[np.float32]
+
+
 class OutputNet(Protocol):
     """The last of the three nets."""
 
-    def decide(self, crops: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def decide(self, crops: Tensor) -> tuple[Numbers, Numbers, Numbers]:
         """float32[n, 3, 48, 48] -> scores[n], offsets[n, 4], landmarks[n, 5, 2] in parts of the box."""
 
 
@@ -48,7 +51,7 @@ def _decide(
     with torch.inference_mode():
         tensor = torch.from_numpy(crops).permute(0, 3, 1, 2)
         parts = [net.decide(some) for some in torch.split(tensor, CHUNK)]
-        scores, offsets, shares = (torch.cat(outputs).numpy() for outputs in zip(*parts, strict=True))
+        scores, offsets, shares = (np.concatenate(outputs) for outputs in zip(*parts, strict=True))
     return scores, offsets, shares
 
 

@@ -22,19 +22,22 @@ CHUNK = 32
 """Crops that RNet and ONet take at a time: few enough for a core's caches, and work for every core."""
 LEVEL_OVERLAP = 0.5
 STAGE_OVERLAP = 0.7
-"""Of two boxes that overlap more, one goes: within a level; within a picture, after each net."""
+"""Of two boxes that overlap more, one goes: of a level, after PNet; of a picture, after RNet and ONet."""
+
+
+Numbers = NDArray[np.float32]
 
 
 class Nets(Protocol):
-    """The three nets on some engine; pixels are BGR from 0 to 255, tensors channels-last."""
+    """The three nets on some engine; pixels are BGR from 0 to 255 in channels-last memory."""
 
-    def propose(self, level: Tensor, threshold: float) -> tuple[Tensor, Tensor, Tensor]:
+    def propose(self, level: Tensor, threshold: float) -> tuple[NDArray[np.int64], Numbers, Numbers]:
         """float32[1, 3, h, w] -> of its k candidates: cells int64[k] by row, scores[k], offsets[k, 4]."""
 
-    def refine(self, crops: Tensor) -> tuple[Tensor, Tensor]:
+    def refine(self, crops: Tensor) -> tuple[Numbers, Numbers]:
         """float32[n, 3, 24, 24] -> scores[n], offsets[n, 4]."""
 
-    def decide(self, crops: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def decide(self, crops: Tensor) -> tuple[Numbers, Numbers, Numbers]:
         """float32[n, 3, 48, 48] -> scores[n], offsets[n, 4], landmarks[n, 5, 2] in parts of the box."""
 
 
@@ -59,15 +62,16 @@ class Cascade:
             for level in strips(integral.height, integral.width, self._min_face_px)
         ]
         found = iter(each(self._propose_on, [task for level in levels for task in level]))
+        # facenet-pytorch suppresses over all levels once more. Boxes of different levels differ too much in
+        # size to overlap by STAGE_OVERLAP (see pyramid.SMALLEST_FACE_PX): this never found anything.
         proposed = Candidates.joined(
             [Candidates.joined([next(found) for _ in level]).best(LEVEL_OVERLAP) for level in levels]
-        ).best(STAGE_OVERLAP)
+        )
         # Here, and only here, the net was trained on widths without the 1.
         return proposed.at(box.squared(box.moved(proposed.boxes, proposed.offsets, added_px=0)))
 
     def _propose_on(self, integral: IntegralImage, picture: int, strip: Strip) -> Candidates:
-        outputs = self.nets.propose(integral.strip(strip), self._thresholds[0])
-        cells, scores, offsets = (output.numpy() for output in outputs)
+        cells, scores, offsets = self.nets.propose(integral.strip(strip), self._thresholds[0])
         rows, columns = np.divmod(cells, strip.cells_across)
         boxes = box.of_cells(rows + strip.first_cell, columns, strip.scale)
         return Candidates(boxes, scores, offsets, np.full(len(cells), picture, np.int32))
@@ -78,7 +82,7 @@ class Cascade:
         return refined.at(box.squared(box.moved(refined.boxes, refined.offsets)))
 
     def _refine_some(self, integrals: Sequence[IntegralImage], seen: Candidates) -> Candidates:
-        scores, offsets = (output.numpy() for output in self.nets.refine(_crops(integrals, seen, RNET_PX)))
+        scores, offsets = self.nets.refine(_crops(integrals, seen, RNET_PX))
         return Candidates(seen.boxes, scores, offsets, seen.pictures).take(scores > self._thresholds[1])
 
     def _decide(self, integrals: Sequence[IntegralImage], refined: Candidates) -> list[Faces]:
@@ -95,9 +99,8 @@ class Cascade:
 
     def _decide_some(
         self, integrals: Sequence[IntegralImage], seen: Candidates
-    ) -> tuple[Candidates, NDArray[np.float32]]:
-        outputs = self.nets.decide(_crops(integrals, seen, ONET_PX))
-        scores, offsets, shares = (output.numpy() for output in outputs)
+    ) -> tuple[Candidates, Numbers]:
+        scores, offsets, shares = self.nets.decide(_crops(integrals, seen, ONET_PX))
         passed = scores > self._thresholds[2]
         landmarks = shares * box.sizes(seen.boxes, added_px=1)[:, None] + seen.boxes[:, None, :2] - 1
         decided = Candidates(box.moved(seen.boxes, offsets), scores, offsets, seen.pictures)

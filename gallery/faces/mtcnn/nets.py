@@ -9,12 +9,19 @@ What is rearranged, everywhere exactly but for the last bits of float32:
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from gallery.faces.mtcnn import weights
 
+Pool = Callable[[Tensor, int], Tensor]
+"""Takes the maximum of each square of this size, two pixels apart."""
+
+BELOW_ALL = -1e4
+"""Less than anything that the first convolution gives, and far from overflowing in the next."""
 PIXEL_MEAN = 127.5
 PIXEL_RANGE = 128.0
 
@@ -39,7 +46,7 @@ class ProposalNet(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         tensors = weights.load("pnet")
-        weight, bias = _on_pixels(tensors["conv1.weight"], tensors["conv1.bias"])
+        weight, bias = on_pixels(tensors["conv1.weight"], tensors["conv1.bias"])
         slope = tensors["prelu1.weight"]
         # PReLU rises with x where its slope is not negative, and may then follow the pooling, on a quarter of
         # the numbers. Where the slope is negative, PReLU(x) = max(x, slope * x), so both are pooled.
@@ -48,25 +55,25 @@ class ProposalNet(nn.Module):
         scaled = slope[falling]
         self.rising = len(rising)
         self.channels = len(order)
-        _parameter(self, "weight1", torch.cat([weight[order], weight[falling] * scaled[:, None, None, None]]))
-        _parameter(self, "bias1", torch.cat([bias[order], bias[falling] * scaled]))
-        _parameter(self, "slope1", slope[rising])
-        _parameter(self, "weight2", tensors["conv2.weight"][:, order])
-        _parameter(self, "bias2", tensors["conv2.bias"])
-        _parameter(self, "slope2", tensors["prelu2.weight"])
-        _parameter(self, "weight3", tensors["conv3.weight"])
-        _parameter(self, "bias3", tensors["conv3.bias"])
-        _parameter(self, "slope3", tensors["prelu3.weight"])
-        face, face_bias = _difference(tensors["conv4_1.weight"], tensors["conv4_1.bias"])
-        _parameter(self, "face_weight", face.flatten())
-        _parameter(self, "face_bias", face_bias)
-        _parameter(self, "offset_weight", tensors["conv4_2.weight"].flatten(1))
-        _parameter(self, "offset_bias", tensors["conv4_2.bias"])
+        hold(self, "weight1", torch.cat([weight[order], weight[falling] * scaled[:, None, None, None]]))
+        hold(self, "bias1", torch.cat([bias[order], bias[falling] * scaled]))
+        hold(self, "slope1", slope[rising])
+        hold(self, "weight2", tensors["conv2.weight"][:, order])
+        hold(self, "bias2", tensors["conv2.bias"])
+        hold(self, "slope2", tensors["prelu2.weight"])
+        hold(self, "weight3", tensors["conv3.weight"])
+        hold(self, "bias3", tensors["conv3.bias"])
+        hold(self, "slope3", tensors["prelu3.weight"])
+        face, face_bias = difference(tensors["conv4_1.weight"], tensors["conv4_1.bias"])
+        hold(self, "face_weight", face.flatten())
+        hold(self, "face_bias", face_bias)
+        hold(self, "offset_weight", tensors["conv4_2.weight"].flatten(1))
+        hold(self, "offset_bias", tensors["conv4_2.bias"])
 
     def forward(self, bgr: Tensor) -> tuple[Tensor, Tensor]:
         """float32[n, 3, h, w] -> logits[n * rows * columns] and features[n * rows * columns, 32]."""
         hidden = functional.conv2d(bgr, self.weight1, self.bias1)
-        hidden = self._pool(hidden.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        hidden = self._pool(hidden)
         hidden = functional.prelu(functional.conv2d(hidden, self.weight2, self.bias2), self.slope2)
         hidden = functional.prelu(functional.conv2d(hidden, self.weight3, self.bias3), self.slope3)
         features = hidden.permute(0, 2, 3, 1).flatten(0, 2)
@@ -77,36 +84,58 @@ class ProposalNet(nn.Module):
         return functional.linear(features, self.offset_weight, self.offset_bias)
 
     def _pool(self, hidden: Tensor) -> Tensor:
-        """PReLU and the 2x2 maximum, [n, h, w, 16] -> [n, ceil(h / 2), ceil(w / 2), 10]."""
-        pooled = _pooled(hidden, 2)
+        """PReLU and the 2x2 maximum: [n, 16, h, w] -> [n, 10, ceil(h / 2), ceil(w / 2)]."""
+        pooled = pooled_by_axis(hidden, 2).permute(0, 2, 3, 1)
         output = pooled.new_empty((*pooled.shape[:3], self.channels))
-        torch.maximum(
-            pooled[..., self.rising : self.channels],
-            pooled[..., self.channels :],
-            out=output[..., self.rising :],
-        )
-        rising = pooled[..., : self.rising].permute(0, 3, 1, 2)
-        output[..., : self.rising] = functional.prelu(rising, self.slope1).permute(0, 2, 3, 1)
-        return output
+        falling, rising = output[..., self.rising :], output[..., : self.rising]
+        torch.maximum(pooled[..., self.rising : self.channels], pooled[..., self.channels :], out=falling)
+        activated = functional.prelu(pooled[..., : self.rising].permute(0, 3, 1, 2), self.slope1)
+        rising.copy_(activated.permute(0, 2, 3, 1))
+        return output.permute(0, 3, 1, 2)
+
+
+class PackedProposalNet(nn.Module):
+    """PNet on a canvas of several levels: plain, and with offsets for every cell."""
+
+    weight: Tensor
+    bias: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        tensors = weights.load("pnet")
+        first = on_pixels(tensors["conv1.weight"], tensors["conv1.bias"])
+        self.conv1 = Convolution(*first, tensors["prelu1.weight"])
+        self.conv2 = Convolution(tensors["conv2.weight"], tensors["conv2.bias"], tensors["prelu2.weight"])
+        self.conv3 = Convolution(tensors["conv3.weight"], tensors["conv3.bias"], tensors["prelu3.weight"])
+        weight, bias = difference(tensors["conv4_1.weight"], tensors["conv4_1.bias"])
+        hold(self, "weight", torch.cat([weight, tensors["conv4_2.weight"]]))
+        hold(self, "bias", torch.cat([bias, tensors["conv4_2.bias"]]))
+
+    def forward(self, bgr: Tensor, cut: Tensor) -> Tensor:
+        """float32[n, 3, h, w] -> [n, 5, rows, columns]: logit, four offsets."""
+        # What lies beyond a level must not win in its last windows, which the level alone would cut short.
+        hidden = pooled_at_once(self.conv1(bgr).masked_fill_(cut, BELOW_ALL), 2)
+        return functional.conv2d(self.conv3(self.conv2(hidden)), self.weight, self.bias)
 
 
 class RefinementNet(nn.Module):
     """RNet: is this 24x24 crop a face, and where exactly?"""
 
-    def __init__(self) -> None:
+    def __init__(self, pool: Pool) -> None:
         super().__init__()
+        self.pool = pool
         tensors = weights.load("rnet")
-        first = _on_pixels(tensors["conv1.weight"], tensors["conv1.bias"])
-        self.conv1 = _Convolution(*first, tensors["prelu1.weight"])
-        self.conv2 = _Convolution(tensors["conv2.weight"], tensors["conv2.bias"], tensors["prelu2.weight"])
-        self.conv3 = _Convolution(tensors["conv3.weight"], tensors["conv3.bias"], tensors["prelu3.weight"])
+        first = on_pixels(tensors["conv1.weight"], tensors["conv1.bias"])
+        self.conv1 = Convolution(*first, tensors["prelu1.weight"])
+        self.conv2 = Convolution(tensors["conv2.weight"], tensors["conv2.bias"], tensors["prelu2.weight"])
+        self.conv3 = Convolution(tensors["conv3.weight"], tensors["conv3.bias"], tensors["prelu3.weight"])
         self.dense = _Dense(tensors, "dense4", "prelu4", channels=64, side=3)
         self.outputs = _Outputs(tensors, "dense5_1", ["dense5_2"])
 
     def forward(self, bgr: Tensor) -> Tensor:
         """float32[n, 3, 24, 24] -> [n, 5]: logit, four offsets."""
-        hidden = _channels_last(_pooled(self.conv1(bgr).permute(0, 2, 3, 1), 3))
-        hidden = functional.max_pool2d(self.conv2(hidden), 3, 2, ceil_mode=True)
+        hidden = self.pool(self.conv1(bgr), 3)
+        hidden = pooled_at_once(self.conv2(hidden), 3)
         output: Tensor = self.outputs(self.dense(self.conv3(hidden)))
         return output
 
@@ -114,27 +143,28 @@ class RefinementNet(nn.Module):
 class OutputNet(nn.Module):
     """ONet: the last word on a 48x48 crop, and the landmarks."""
 
-    def __init__(self) -> None:
+    def __init__(self, pool: Pool) -> None:
         super().__init__()
+        self.pool = pool
         tensors = weights.load("onet")
-        first = _on_pixels(tensors["conv1.weight"], tensors["conv1.bias"])
-        self.conv1 = _Convolution(*first, tensors["prelu1.weight"])
-        self.conv2 = _Convolution(tensors["conv2.weight"], tensors["conv2.bias"], tensors["prelu2.weight"])
-        self.conv3 = _Convolution(tensors["conv3.weight"], tensors["conv3.bias"], tensors["prelu3.weight"])
-        self.conv4 = _Convolution(tensors["conv4.weight"], tensors["conv4.bias"], tensors["prelu4.weight"])
+        first = on_pixels(tensors["conv1.weight"], tensors["conv1.bias"])
+        self.conv1 = Convolution(*first, tensors["prelu1.weight"])
+        self.conv2 = Convolution(tensors["conv2.weight"], tensors["conv2.bias"], tensors["prelu2.weight"])
+        self.conv3 = Convolution(tensors["conv3.weight"], tensors["conv3.bias"], tensors["prelu3.weight"])
+        self.conv4 = Convolution(tensors["conv4.weight"], tensors["conv4.bias"], tensors["prelu4.weight"])
         self.dense = _Dense(tensors, "dense5", "prelu5", channels=128, side=3)
         self.outputs = _Outputs(tensors, "dense6_1", ["dense6_2", "dense6_3"])
 
     def forward(self, bgr: Tensor) -> Tensor:
         """float32[n, 3, 48, 48] -> [n, 15]: logit, four offsets, five x, five y."""
-        hidden = _channels_last(_pooled(self.conv1(bgr).permute(0, 2, 3, 1), 3))
-        hidden = _channels_last(_pooled(self.conv2(hidden).permute(0, 2, 3, 1), 3))
-        hidden = functional.max_pool2d(self.conv3(hidden), 2, 2, ceil_mode=True)
+        hidden = self.pool(self.conv1(bgr), 3)
+        hidden = self.pool(self.conv2(hidden), 3)
+        hidden = pooled_at_once(self.conv3(hidden), 2)
         output: Tensor = self.outputs(self.dense(self.conv4(hidden)))
         return output
 
 
-class _Convolution(nn.Module):
+class Convolution(nn.Module):
     """A convolution and its PReLU."""
 
     weight: Tensor
@@ -145,9 +175,9 @@ class _Convolution(nn.Module):
         super().__init__()
         padded = -len(weight) % 16
         following = -weight.shape[1] % 16 if weight.shape[1] > 3 else 0
-        _parameter(self, "weight", functional.pad(weight, (0, 0, 0, 0, 0, following, 0, padded)))
-        _parameter(self, "bias", functional.pad(bias, (0, padded)))
-        _parameter(self, "slope", functional.pad(slope, (0, padded)))
+        hold(self, "weight", functional.pad(weight, (0, 0, 0, 0, 0, following, 0, padded)))
+        hold(self, "bias", functional.pad(bias, (0, padded)))
+        hold(self, "slope", functional.pad(slope, (0, padded)))
 
     def forward(self, hidden: Tensor) -> Tensor:
         return functional.prelu(functional.conv2d(hidden, self.weight, self.bias), self.slope)
@@ -163,9 +193,9 @@ class _Dense(nn.Module):
     def __init__(self, tensors: dict[str, Tensor], dense: str, prelu: str, channels: int, side: int) -> None:
         super().__init__()
         weight = tensors[f"{dense}.weight"].view(-1, side, side, channels).transpose(1, 2)
-        _parameter(self, "weight", weight.flatten(1))
-        _parameter(self, "bias", tensors[f"{dense}.bias"])
-        _parameter(self, "slope", tensors[f"{prelu}.weight"])
+        hold(self, "weight", weight.flatten(1))
+        hold(self, "bias", tensors[f"{dense}.bias"])
+        hold(self, "slope", tensors[f"{prelu}.weight"])
 
     def forward(self, hidden: Tensor) -> Tensor:
         flat = hidden.permute(0, 2, 3, 1).flatten(1)
@@ -180,41 +210,42 @@ class _Outputs(nn.Module):
 
     def __init__(self, tensors: dict[str, Tensor], face: str, others: list[str]) -> None:
         super().__init__()
-        weight, bias = _difference(tensors[f"{face}.weight"], tensors[f"{face}.bias"])
-        _parameter(self, "weight", torch.cat([weight, *(tensors[f"{name}.weight"] for name in others)]))
-        _parameter(self, "bias", torch.cat([bias, *(tensors[f"{name}.bias"] for name in others)]))
+        weight, bias = difference(tensors[f"{face}.weight"], tensors[f"{face}.bias"])
+        hold(self, "weight", torch.cat([weight, *(tensors[f"{name}.weight"] for name in others)]))
+        hold(self, "bias", torch.cat([bias, *(tensors[f"{name}.bias"] for name in others)]))
 
     def forward(self, hidden: Tensor) -> Tensor:
         return functional.linear(hidden, self.weight, self.bias)
 
 
-def _parameter(module: nn.Module, name: str, tensor: Tensor) -> None:
+def hold(module: nn.Module, name: str, tensor: Tensor) -> None:
     layout = torch.channels_last if tensor.dim() == 4 else torch.contiguous_format
     module.register_buffer(name, tensor.clone(memory_format=layout))
 
 
-def _on_pixels(weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+def on_pixels(weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
     """The first convolution for BGR pixels from 0 to 255 instead of RGB from -1 to 1."""
     scaled = weight.flip(1).double() / PIXEL_RANGE
     return scaled.float(), (bias - PIXEL_MEAN * scaled.sum((1, 2, 3))).float()
 
 
-def _difference(weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+def difference(weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
     """Of a softmax over (no face, face), what its second output's sigmoid needs."""
     return weight[1:] - weight[:1], bias[1:] - bias[:1]
 
 
-def _channels_last(hidden: Tensor) -> Tensor:
-    """float32[n, h, w, channels] as the convolutions want it: the same memory, indexed the other way."""
-    return hidden.permute(0, 3, 1, 2)
+def pooled_at_once(hidden: Tensor, size: int) -> Tensor:
+    """float32[n, channels, h, w]: max_pool2d with stride 2 and ceil_mode."""
+    return functional.max_pool2d(hidden, size, 2, ceil_mode=True)
 
 
-def _pooled(hidden: Tensor, size: int) -> Tensor:
-    """max_pool2d with stride 2 and ceil_mode on float32[n, h, w, channels], an axis at a time.
+def pooled_by_axis(hidden: Tensor, size: int) -> Tensor:
+    """The same along one axis and then the other, on channels-last tensors.
 
-    It takes half of max_pool2d's time, which also finds out where each maximum was.
+    On a CPU it takes half of max_pool2d's time, which also finds out where each maximum was.
     """
-    return _pooled_along(_pooled_along(hidden, 1, size), 2, size)
+    rows = _pooled_along(hidden.permute(0, 2, 3, 1), 1, size)
+    return _pooled_along(rows, 2, size).permute(0, 3, 1, 2)
 
 
 def _pooled_along(hidden: Tensor, axis: int, size: int) -> Tensor:

@@ -12,6 +12,8 @@ from gallery.faces.mtcnn.geometry import CELL_PX, STRIDE_PX
 
 SCALE_STEP = 0.709
 """From one level to the next, as facenet-pytorch has it: about the square root of a half."""
+SMALLEST_FACE_PX = CELL_PX
+"""Smaller ones would need a larger picture, and boxes of two levels, in whole pixels, might overlap much."""
 STRIP_CELLS = 64
 """Rows of PNet's cells computed at a time: few enough for a core's caches, and work for every core."""
 REMEMBERED_SIZES = 16

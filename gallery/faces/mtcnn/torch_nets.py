@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from math import inf, log
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from gallery.faces.mtcnn.nets import OutputNet, ProposalNet, RefinementNet
+from gallery.faces.mtcnn.nets import OutputNet, ProposalNet, RefinementNet, pooled_by_axis
+
+Numbers = NDArray[np.float32]
 
 
 class TorchNets:
@@ -15,24 +19,28 @@ class TorchNets:
 
     def __init__(self) -> None:
         self._pnet = ProposalNet().eval()
-        self._rnet = RefinementNet().eval()
-        self._onet = OutputNet().eval()
+        self._rnet = RefinementNet(pooled_by_axis).eval()
+        self._onet = OutputNet(pooled_by_axis).eval()
 
-    def propose(self, level: Tensor, threshold: float) -> tuple[Tensor, Tensor, Tensor]:
+    def propose(self, level: Tensor, threshold: float) -> tuple[NDArray[np.int64], Numbers, Numbers]:
         logits, features = self._pnet(level)
         # Only what passes needs a sigmoid and offsets: seldom one cell of a hundred.
         cells = (logits >= logit(threshold)).nonzero()[:, 0]
         offsets = self._pnet.offsets(features.index_select(0, cells))
-        return cells, torch.sigmoid(logits.index_select(0, cells)), offsets
+        return cells.numpy(), torch.sigmoid(logits.index_select(0, cells)).numpy(), offsets.numpy()
 
-    def refine(self, crops: Tensor) -> tuple[Tensor, Tensor]:
+    def refine(self, crops: Tensor) -> tuple[Numbers, Numbers]:
         outputs = self._rnet(crops)
-        return torch.sigmoid(outputs[:, 0]), outputs[:, 1:]
+        return torch.sigmoid(outputs[:, 0]).numpy(), outputs[:, 1:].numpy()
 
-    def decide(self, crops: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        outputs = self._onet(crops)
-        landmarks = outputs[:, 5:].unflatten(1, (2, 5)).transpose(1, 2)
-        return torch.sigmoid(outputs[:, 0]), outputs[:, 1:5], landmarks
+    def decide(self, crops: Tensor) -> tuple[Numbers, Numbers, Numbers]:
+        return decided(self._onet(crops))
+
+
+def decided(outputs: Tensor) -> tuple[Numbers, Numbers, Numbers]:
+    """ONet's outputs [n, 15] as scores, offsets and landmarks."""
+    landmarks = outputs[:, 5:].view(-1, 2, 5).transpose(1, 2)
+    return torch.sigmoid(outputs[:, 0]).numpy(), outputs[:, 1:5].numpy(), landmarks.numpy()
 
 
 def logit(score: float) -> float:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier, Lock
+from threading import Barrier, Lock, local
 from typing import TypeVar, TypeVarTuple
 
 import torch
@@ -17,6 +17,7 @@ Arguments = TypeVarTuple("Arguments")
 Result = TypeVar("Result")
 
 _lock = Lock()
+_own = local()
 _pools: dict[int, ThreadPoolExecutor] = {}
 
 
@@ -25,10 +26,16 @@ def each(function: Callable[[*Arguments], Result], tasks: Sequence[tuple[*Argume
 
     Gradients are never recorded.
     """
-    threads = torch.get_num_threads()
+    threads = count()
     if threads == 1 or len(tasks) < 2:
         return [_alone(function, task) for task in tasks]
     return list(_pool(threads).map(lambda task: _alone(function, task), tasks))
+
+
+def count() -> int:
+    """How many threads work side by side: as many as torch was given, also when one of them asks."""
+    threads: int = getattr(_own, "threads", 0) or torch.get_num_threads()
+    return threads
 
 
 def _alone(function: Callable[[*Arguments], Result], task: tuple[*Arguments]) -> Result:
@@ -42,13 +49,14 @@ def _pool(threads: int) -> ThreadPoolExecutor:
         if threads not in _pools:
             pool = ThreadPoolExecutor(threads, "mtcnn")
             started = Barrier(threads)
-            list(pool.map(_compute_alone, [started] * threads))
+            list(pool.map(_compute_alone, [threads] * threads, [started] * threads))
             # Torch keeps the number of each thread that has asked, and the last one set for threads to come.
             torch.set_num_threads(threads)
             _pools[threads] = pool
         return _pools[threads]
 
 
-def _compute_alone(started: Barrier) -> None:
+def _compute_alone(threads: int, started: Barrier) -> None:
+    _own.threads = threads
     torch.set_num_threads(1)
     started.wait()

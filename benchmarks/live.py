@@ -53,7 +53,7 @@ def run(options: argparse.Namespace, folder: Path) -> dict[str, object]:
         f"[daemon]\nstate_dir = {json.dumps(str(folder / 'state'))}\nthreads = {options.threads}\n"
         f"[events]\nbind = 'ipc://{folder}/events'\nsightings = true\n"
     )
-    visaged = [sys.executable, "-m", "daemon"]
+    visaged: list[str | Path] = [sys.executable, "-m", "daemon"]
     subprocess.run([*visaged, "enroll", "--config", config, "person", options.person], check=True)
     command = [*visaged, "run", "--config", config, "--source", clip, "--realtime", "--camera", "live"]
     latencies: list[float] = []

@@ -11,6 +11,9 @@ KEPT_SAMPLES = 12
 """The newest; at one a second for a track that is sure, a mistake of the tracker is outweighed in 6 s."""
 LEAST_WEIGHT = 0.05
 """Of a sample that is only just fit."""
+SPREAD_SHARE = 0.5
+"""How much of the samples' variance counts as distance, because a mean lies nearer to everybody than its samples:
+docs/decisions/0070 has the figures."""
 
 
 class Evidence:
@@ -35,3 +38,9 @@ class Evidence:
     def fused(self) -> NDArray[np.float32]:
         """float32[d]: the mean of the samples kept, weighted by quality. There must be one."""
         return np.average(np.stack(self._encodings), axis=0, weights=self._weights).astype(np.float32)
+
+    @property
+    def spread(self) -> float:
+        """What a mean of these samples adds to the square of a distance, to be measured by one threshold."""
+        apart = np.square(np.stack(self._encodings) - self.fused).sum(axis=1)
+        return SPREAD_SHARE * float(np.average(apart, weights=self._weights))

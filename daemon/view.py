@@ -128,7 +128,8 @@ class View:
             return {}
         encodings = np.stack([track.evidence.fused for track, _ in known])
         held = [visit.person.id if visit.person else None for _, visit in known]
-        decided = decide(index, encodings, rules, held)
+        spreads = [track.evidence.spread for track, _ in known]
+        decided = decide(index, encodings, rules, held, spreads)
         return {track.id: decision for (track, _), decision in zip(known, decided, strict=True)}
 
     def _is_due(self, track: Track, time_s: float) -> bool:

@@ -51,20 +51,27 @@ class Decision:
 
 
 def decide(
-    index: Index, encodings: ArrayLike, rules: Rules, held: Sequence[str | None] = ()
+    index: Index,
+    encodings: ArrayLike,
+    rules: Rules,
+    held: Sequence[str | None] = (),
+    spreads: Sequence[float] = (),
 ) -> list[Decision]:
     """One Decision a face of one picture (float32[n, d]); nobody is named twice.
 
     held[i]: id of the person whom face i is named now, None: nobody. Empty: no face has a name.
+    spreads[i]: what is added to the square of face i's distances, because a mean of samples lies nearer to
+    everybody than the samples do (docs/decisions/0070). Empty: each face is one sample.
     """
     faces = np.asarray(encodings, np.float32)
     holders = held or [None] * len(faces)
     if not len(index):
         return [Decision(None, None, rules.threshold, None, None, "nobody_enrolled") for _ in faces]
     found = nearest(index, faces)
+    widths = spreads or [0.0] * len(faces)
     decisions = [
-        _decide_alone(index, face, one, rules, holder)
-        for face, one, holder in zip(faces, found, holders, strict=True)
+        _decide_alone(index, face, one, rules, holder, spread)
+        for face, one, holder, spread in zip(faces, found, holders, widths, strict=True)
     ]
     return _each_person_once(decisions)
 
@@ -80,22 +87,28 @@ def distances(index: Index, encodings: ArrayLike) -> NDArray[np.float32]:
 
 
 def _decide_alone(
-    index: Index, face: NDArray[np.float32], found: Nearest, rules: Rules, holder: str | None
+    index: Index, face: NDArray[np.float32], raw: Nearest, rules: Rules, holder: str | None, spread: float
 ) -> Decision:
     """As if no other face were in the picture."""
+    second_distance = None if raw.second_distance is None else _widened(raw.second_distance, spread)
+    found = replace(raw, distance=_widened(raw.distance, spread), second_distance=second_distance)
     person = index.people[found.first]
     bonus = rules.hysteresis if holder == person.id else 0.0
     threshold = rounded(_threshold(index, found.first, rules) + bonus)
     unnamed = Decision(None, found.distance, threshold, person, runner_up(index, found), "far")
     if found.distance > threshold:
         return unnamed
-    if _vetoed(index, face, found):
+    if _vetoed(index, face, raw):
         return replace(unnamed, why="vetoed")
     if found.second_distance is not None:
         lead = rounded(found.second_distance - found.distance)
         if lead < rounded(rules.margin - bonus):
             return replace(unnamed, why="close_call")
     return replace(unnamed, person=person, why="near")
+
+
+def _widened(distance: float, spread: float) -> float:
+    return rounded((distance**2 + spread) ** 0.5) if spread else distance
 
 
 def _threshold(index: Index, place: int, rules: Rules) -> float:

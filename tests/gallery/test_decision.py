@@ -230,3 +230,16 @@ def test_nobody_is_named_twice_and_every_name_keeps_the_rules(
         assert decision.distance <= decision.threshold
         if decision.runner_up is not None:
             assert decision.runner_up.distance - decision.distance >= rules.margin - bonus - 3e-6
+
+
+def test_a_spread_widens_every_distance_before_it_meets_the_threshold() -> None:
+    gallery = index_of({"ann": [[0.0, 0.0]], "bob": [[0.0, 1.0]]})
+    rules = Rules(threshold=0.5, margin=0.0, hysteresis=0.0)
+    # A square of 0.09 and a spread of 0.16 are the square of 0.5, and 0.49 and 0.16 that of 0.806226.
+    (decision,) = decide(gallery, [[0.0, 0.3]], rules, spreads=[0.16])
+    assert decision.person is not None
+    assert decision.distance == 0.5
+    assert decision.runner_up is not None
+    assert decision.runner_up.distance == 0.806226
+    (farther,) = decide(gallery, [[0.0, 0.3]], rules, spreads=[0.17])
+    assert (farther.person, farther.why) == (None, "far")

@@ -13,7 +13,17 @@ from datetime import UTC, datetime
 from urllib.parse import quote
 
 from daemon.frame import CameraChange
-from daemon.vocabulary import CameraPulse, Heartbeat, Life, LifeKind, Sighting, Started, Stopping, TrackState
+from daemon.vocabulary import (
+    CameraPulse,
+    Heartbeat,
+    Life,
+    LifeKind,
+    Sighting,
+    Started,
+    Stopping,
+    TrackState,
+    Unfit,
+)
 from gallery.matcher import RunnerUp
 from gallery.people import PersonName
 
@@ -29,6 +39,7 @@ __all__ = [
     "Started",
     "Stopping",
     "TrackState",
+    "Unfit",
     "camera",
     "daemon",
     "life",

@@ -12,7 +12,7 @@ KEPT_SAMPLES = 12
 LEAST_WEIGHT = 0.05
 """Of a sample that is only just fit."""
 SPREAD_SHARE = 0.5
-"""How much of the samples' variance counts as distance, because a mean lies nearer to everybody than its samples:
+"""How much of the samples' variance counts as distance: a mean lies nearer to everybody than its samples;
 docs/decisions/0070 has the figures."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -48,6 +49,8 @@ class Tally:
     """Frames that went through the pipeline."""
     newest: Frame | None = None
     """The frame processed last, for a snapshot."""
+    unfit: Counter[str] = field(default_factory=Counter)
+    """Reasons why faces were not fit to decide, over all faces of all frames."""
 
 
 @dataclass(slots=True)
@@ -143,6 +146,7 @@ class Service:
     def _seen(self, outcome: Outcome, index: Index, teller: Teller) -> Iterator[events.Event]:
         for face in outcome.faces:
             self._memory.note(face.visit)
+            self._tallies[outcome.frame.camera].unfit.update(face.track.reasons)
         deadline_ms = self._config.events.deadline_ms
         for change in outcome.changes:
             yield events.life(teller.life(outcome.frame, change, index), deadline_ms=deadline_ms)
@@ -198,7 +202,8 @@ class Service:
         for name, tally in self._tallies.items():
             count = counts.get(name)
             read, replaced = (count.read, count.replaced) if count else (0, 0)
-            pulses.append(events.CameraPulse(name, tally.state, read, tally.processed, replaced))
+            unfit = [events.Unfit(reason, count) for reason, count in tally.unfit.most_common()]
+            pulses.append(events.CameraPulse(name, tally.state, read, tally.processed, replaced, unfit))
         uptime_s = time.monotonic() - self._up_since_s
         publisher.send(events.daemon(events.Heartbeat(round(uptime_s, 3), publisher.overruns, pulses)))
 

@@ -100,6 +100,16 @@ class Started:
 
 
 @dataclass(frozen=True, slots=True)
+class Unfit:
+    """Why faces of one camera were not fit to decide."""
+
+    reason: str
+    """A code, as in a face's reasons."""
+    count: int
+    """On how many faces of how many frames together, since the daemon started."""
+
+
+@dataclass(frozen=True, slots=True)
 class CameraPulse:
     """How one camera fares."""
 
@@ -113,6 +123,8 @@ class CameraPulse:
     """Of those, how many the pipeline saw."""
     frames_replaced: int
     """Of those, how many gave way to a newer one before the pipeline could see them."""
+    unfit: Sequence[Unfit]
+    """The most frequent reason first."""
 
 
 @dataclass(frozen=True, slots=True)

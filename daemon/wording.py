@@ -41,7 +41,7 @@ def _said(event: dict[str, Any]) -> str:
     if event["type"].startswith("visaged.face."):
         return "  ".join(_face(kind, data))
     if kind == "heartbeat":
-        cameras = ", ".join(f"{camera['name']} {camera['state']}" for camera in data["cameras"])
+        cameras = ", ".join(_pulse(camera) for camera in data["cameras"])
         return f"up {data['uptime_s']:.0f} s; {cameras}"
     if kind == "started":
         return f"visaged {data['version']} on {data['device']}"
@@ -80,3 +80,9 @@ def _who(kind: str, data: dict[str, Any]) -> str:
 
 def _name(person: dict[str, Any] | None) -> str:
     return str(person["name"]) if person else "unknown"
+
+
+def _pulse(camera: dict[str, Any]) -> str:
+    """A camera's state, and what most often kept its faces from being recognized."""
+    unfit = " ".join(f"{each['reason']} {each['count']}" for each in camera["unfit"])
+    return f"{camera['name']} {camera['state']}" + (f" (unfit: {unfit})" if unfit else "")

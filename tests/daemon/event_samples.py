@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from daemon import events
-from daemon.events import CameraPulse, Event, Heartbeat, Life, Sighting, Stamp, Started, Stopping
+from daemon.events import CameraPulse, Event, Heartbeat, Life, Sighting, Stamp, Started, Stopping, Unfit
 from daemon.frame import CameraChange
 from gallery.matcher import RunnerUp
 from gallery.people import PersonName
@@ -113,7 +113,10 @@ LIVES = (
 
 def every_event() -> list[Event]:
     """Every topic, every field with and without its null."""
-    pulses = [CameraPulse("door", "online", 1740, 1102, 637), CameraPulse("yard", "starting", 0, 0, 0)]
+    pulses = [
+        CameraPulse("door", "online", 1740, 1102, 637, [Unfit("blurred", 41), Unfit("profile", 7)]),
+        CameraPulse("yard", "starting", 0, 0, 0, []),
+    ]
     return [
         events.daemon(Started("0.1.0", "CPU, 2 threads", NAMED.model, 12, ["door", "yard"])),
         events.camera(CameraChange("door", "online", None)),

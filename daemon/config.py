@@ -18,7 +18,7 @@ MIRROR_NAMING_THRESHOLDS = NAMING_THRESHOLDS | {"dlib": 0.51}
 """By the encoder's name: how near to a reference a face is named, without and with its mirror image.
 
 Chosen together with tracker.margin on LFW for up to 200 people, FaceNet's apart, which is not measured
-(docs/decisions/0060). Stricter than what verifies a pair: each person is a chance for a stranger to be somebody.
+(docs/decisions/0060). Stricter than what verifies a pair: each person is one more chance to be somebody.
 """
 
 

@@ -77,28 +77,35 @@ def _speed(config: Config) -> Iterator[Finding]:
     except DeviceUnavailable:
         pass
     try:
-        told = [f"{describe(device)}: {_detection_ms(config, device):.0f} ms" for device in devices]
+        told = [f"{describe(device)}, {_detection_speed(config, device)}" for device in devices]
     except ModelUnusable:
         # The check of the models says which, and what to do.
+        return
+    except ValueError as error:
+        yield Finding("speed", "broken", str(error), 'set [detector] engine = "auto"')
         return
     yield Finding("speed", "ok", f"one 1280×720 frame without a face: {'; '.join(told)}")
 
 
-def _detection_ms(config: Config, device: str) -> float:
+def _detection_speed(config: Config, device: str) -> str:
+    """Engine and milliseconds."""
     import statistics
 
     import numpy as np
 
     from gallery.faces.detector import MtcnnDetector
 
-    detector = MtcnnDetector(device, config.detector.min_face_px, config.detector.thresholds)
+    find = config.detector
+    # OpenVINO, if it was asked for, is for the CPU alone.
+    engine = find.engine if device == "cpu" else "auto"
+    detector = MtcnnDetector(device, find.min_face_px, find.thresholds, engine)
     noise = np.random.default_rng(0).integers(0, 256, (*SPEED_SIZE_PX, 3), np.uint8)
     times_s = []
     for _ in range(SPEED_RUNS + 1):
         started = time.perf_counter()
         detector.detect([noise])
         times_s.append(time.perf_counter() - started)
-    return statistics.median(times_s[1:]) * 1000
+    return f"{detector.engine}: {statistics.median(times_s[1:]) * 1000:.0f} ms"
 
 
 def _models(config: Config) -> Iterator[Finding]:

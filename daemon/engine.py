@@ -31,7 +31,8 @@ def build_engine(config: Config) -> tuple[FaceEngine, str]:
     asked = config.encoder
     try:
         device = resolve(config.daemon.device)
-        detector = MtcnnDetector(device, config.detector.min_face_px, config.detector.thresholds)
+        find = config.detector
+        detector = MtcnnDetector(device, find.min_face_px, find.thresholds, find.engine)
         encoder = build_encoder(
             asked.name,
             device,
@@ -44,5 +45,11 @@ def build_engine(config: Config) -> tuple[FaceEngine, str]:
         # Each refusal of theirs is one: a device or model that can't be used, names that don't fit.
         raise UsageError(str(error)) from None
     described = describe(device)
-    logger.info("faces are found and encoded on %s", described)
+    logger.info(
+        "faces are found by %s and encoded by %s (%s), on %s",
+        detector.engine,
+        asked.name,
+        asked.engine,
+        described,
+    )
     return FaceEngine(detector, encoder), described

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gallery.decision import Rules
+from gallery import decision
 from gallery.enrolment import Rules, enroll
 from gallery.enrolment_plan import plan_folder, plan_person
 from gallery.faces.engine import FaceEngine
@@ -15,7 +15,7 @@ from gallery.identification import identify
 from gallery.store import Gallery
 from tests.gallery.builders import ENROLLED_UNIX_NS
 
-RULES = Rules(threshold=0.6, margin=0.0, hysteresis=0.0)
+NEAR = decision.Rules(threshold=0.6, margin=0.0, hysteresis=0.0)
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def test_people_enrolled_from_one_portrait_are_named_on_another(
         report = enroll(gallery, engine, plan, ENROLLED_UNIX_NS)
         assert (len(report.enrolled), report.refused) == (1, ())
     for name, other in (("obama", "biden"), ("biden", "obama")):
-        found = identify(fixtures / "gallery" / f"{name}2.jpg", engine, gallery, RULES)
+        found = identify(fixtures / "gallery" / f"{name}2.jpg", engine, gallery, NEAR)
         (face,) = found.faces
         assert face.person is not None
         assert face.person.name == name
@@ -54,7 +54,7 @@ def test_people_enrolled_from_one_portrait_are_named_on_another(
         assert face.distance is not None
         assert face.distance < 0.6 < face.runner_up.distance
         assert face.reasons == ()
-    (stranger,) = identify(fixtures / "gallery" / "lin-manuel-miranda.png", engine, gallery, RULES).faces
+    (stranger,) = identify(fixtures / "gallery" / "lin-manuel-miranda.png", engine, gallery, NEAR).faces
     assert stranger.person is None
 
 

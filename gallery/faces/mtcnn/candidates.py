@@ -29,6 +29,9 @@ class Candidates:
 
     @classmethod
     def joined(cls, parts: Sequence[Candidates]) -> Candidates:
+        parts = [part for part in parts if len(part)]
+        if len(parts) == 1:
+            return parts[0]
         if not parts:
             nothing = np.zeros((0, 4), np.float32)
             return cls(nothing, nothing[:, 0], nothing, np.zeros(0, np.int32))
@@ -44,6 +47,8 @@ class Candidates:
 
     def best(self, overlap: float) -> Candidates:
         """Without those that overlap a better one of their picture; each picture's boxes lie together."""
+        if len(self) < 2:
+            return self
         kept = suppressed(self.boxes, self.scores, self.pictures, overlap)
         return self.take(kept[np.argsort(self.pictures[kept], kind="stable")])
 

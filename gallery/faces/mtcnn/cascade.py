@@ -72,6 +72,8 @@ class Cascade:
 
     def _propose_on(self, integral: IntegralImage, picture: int, strip: Strip) -> Candidates:
         cells, scores, offsets = self.nets.propose(integral.strip(strip), self._thresholds[0])
+        if not len(cells):
+            return Candidates.joined([])
         rows, columns = np.divmod(cells, strip.cells_across)
         boxes = box.of_cells(rows + strip.first_cell, columns, strip.scale)
         return Candidates(boxes, scores, offsets, np.full(len(cells), picture, np.int32))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -14,8 +16,8 @@ SCALE_STEP = 0.709
 """From one level to the next, as facenet-pytorch has it: about the square root of a half."""
 SMALLEST_FACE_PX = CELL_PX
 """Smaller ones would need a larger picture, and boxes of two levels, in whole pixels, might overlap much."""
-STRIP_CELLS = 64
-"""Rows of PNet's cells computed at a time: few enough for a core's caches, and work for every core."""
+STRIP_CELLS = 24_000
+"""PNet's cells computed at a time: few enough for a core's caches, and pieces enough for every core."""
 REMEMBERED_SIZES = 16
 """Frame sizes whose pyramids are kept: a daemon sees one or two a camera."""
 
@@ -82,24 +84,18 @@ def windows(length: int, count: int) -> Windows:
 def strips(height: int, width: int, min_face_px: int) -> tuple[tuple[Strip, ...], ...]:
     """All levels of a picture, each as its strips."""
     return tuple(
-        tuple(
-            _strip(scale, first, windows(height, level_height), windows(width, level_width))
-            for first in range(0, cells(level_height), STRIP_CELLS)
-        )
+        tuple(_strips(scale, windows(height, level_height), windows(width, level_width)))
         for scale, level_height, level_width in sizes(height, width, min_face_px)
     )
 
 
-def _strip(scale: float, first_cell: int, rows: Windows, columns: Windows) -> Strip:
-    first = STRIDE_PX * first_cell
-    last = first + STRIDE_PX * (STRIP_CELLS - 1) + CELL_PX
-    rows = Windows(rows.starts[first:last], rows.ends[first:last])
-    return Strip(
-        scale=scale,
-        first_cell=first_cell,
-        cells_across=cells(len(columns.starts)),
-        rows=rows,
-        columns=columns,
-        row_lengths=rows.lengths[:, None],
-        column_lengths=columns.lengths.repeat_interleave(3),
-    )
+def _strips(scale: float, rows: Windows, columns: Windows) -> Iterator[Strip]:
+    """A level in strips of about one height."""
+    down, across = cells(len(rows.starts)), cells(len(columns.starts))
+    count = -(-down * across // STRIP_CELLS)
+    edges = [down * index // count for index in range(count + 1)]
+    for first, last in pairwise(edges):
+        seen = slice(STRIDE_PX * first, STRIDE_PX * (last - 1) + CELL_PX)
+        part = Windows(rows.starts[seen], rows.ends[seen])
+        lengths = columns.lengths.repeat_interleave(3)
+        yield Strip(scale, first, across, part, columns, part.lengths[:, None], lengths)

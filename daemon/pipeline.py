@@ -115,7 +115,8 @@ class Pipeline:
         for frame in frames:
             view = self._views[frame.camera]
             faces = view.faces
-            rows.append(view.judge(assess(frame.bgr, faces), frame))
+            qualities = view.known_qualities
+            rows.append(view.judge(assess(frame.bgr, faces) if qualities is None else qualities, frame))
             images.append(frame.bgr)
             wanted.append(faces.take(rows[-1]))
         encodings = self._engine.encoder.encode_many(images, wanted)

@@ -45,6 +45,8 @@ class Plan:
 
     full: bool
     """Search the whole frame, at once or as soon as that can be."""
+    still: bool
+    """Nothing moved since the faces were measured, and the frame is not to be searched."""
     carried: tuple[Track, ...]
     """The tracks to look for where they were, if the frame is not searched at once; none where nothing moved,
     because there they are still."""

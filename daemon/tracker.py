@@ -51,7 +51,7 @@ class Tracker:
             or (busy and waited_s >= settings.detect_every_s)
             or ((motion.elsewhere or somebody_lost) and waited_s >= settings.motion_gap_s)
         )
-        return Plan(full, () if motion.still else tuple(seen))
+        return Plan(full, motion.still and not full, () if motion.still else tuple(seen))
 
     def looks(self, time_s: float) -> None:
         """The frame planned last is going to be searched in full, whenever the answer comes."""

@@ -57,12 +57,15 @@ class View:
         self._times_s: deque[float] = deque(maxlen=INTERVALS + 1)
         self._seen = Seen((), ())
         self._qualities: Sequence[Quality] = ()
+        self._still = False
 
     def plan(self, frame: Frame) -> Plan:
         """How to find the faces of this frame."""
         time_s = self._seconds(frame)
         self._times_s.append(time_s)
-        return self._tracker.plan(frame.bgr, time_s)
+        plan = self._tracker.plan(frame.bgr, time_s)
+        self._still = plan.still
+        return plan
 
     def looks(self, frame: Frame) -> None:
         """The frame is going to be searched in full, whenever the answer comes."""
@@ -84,6 +87,11 @@ class View:
     def faces(self) -> Faces:
         """The tracks seen on this frame, as faces."""
         return as_faces(self._seen.tracks)
+
+    @property
+    def known_qualities(self) -> Sequence[Quality] | None:
+        """Those of `faces`, where nothing moved since they were judged; None: they have to be judged anew."""
+        return self._qualities if self._still and len(self._qualities) == len(self._seen.tracks) else None
 
     def judge(self, qualities: Sequence[Quality], frame: Frame) -> NDArray[np.intp]:
         """Takes the qualities of `faces`; gives the rows that shall be encoded, no more than needed."""
@@ -135,6 +143,9 @@ class View:
     def _is_due(self, track: Track, time_s: float) -> bool:
         settings = self._settings
         sure = self._visits.of(track).is_settled
+        if sure and self._still:
+            # The same picture again is no further evidence.
+            return False
         gap_s = settings.sure_gap_s if sure else settings.sample_gap_s
         # A thousandth of tolerance: frames of 30 a second are not exactly 0.1 s apart.
         return time_s - track.evidence.newest_s >= gap_s - 0.001

@@ -117,7 +117,9 @@ def spread(near: Distances) -> float:
 
 
 def weighted_quantiles(values: Distances, weights: Distances, shares: Distances) -> Distances:
-    """The value below which each share of the weight lies."""
+    """The value below which each share of the weight lies; not a number where there are none."""
+    if not len(values):
+        return np.full(len(shares), np.nan)
     order = np.argsort(values)
     reached = np.cumsum(weights[order])
     return np.asarray(values[order][np.searchsorted(reached, shares * reached[-1])], np.float64)

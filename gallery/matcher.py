@@ -1,4 +1,4 @@
-"""Says whom an encoding resembles most, by exact Euclidean distance to everything enrolled."""
+"""Finds whom an encoding resembles most, by exact Euclidean distance to everything enrolled."""
 
 from __future__ import annotations
 
@@ -36,18 +36,17 @@ class RunnerUp:
 
 
 @dataclass(frozen=True, slots=True)
-class Match:
-    """Whom a face resembles most."""
+class Nearest:
+    """Who are the two nearest people of a face, as places in `Index.people`."""
 
-    person: PersonName | None
-    """None: nobody enrolled is near enough."""
-    distance: float | None
-    """Euclidean, to the nearest enrolled encoding, matched or not; None: the gallery is empty."""
-    runner_up: RunnerUp | None
-    """The second nearest person, also where the nearest is not near enough to match, so that it always is
-    the other half of `distance`; None: fewer than two people are enrolled."""
-    nearest: PersonName | None
-    """Whose distance it is, matched or not; None: the gallery is empty."""
+    first: int
+    """The nearest."""
+    distance: float
+    """Euclidean, to the nearest of their encodings, rounded."""
+    second: int | None
+    """The nearest other person; None: there is none."""
+    second_distance: float | None
+    """Theirs, likewise."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,28 +120,6 @@ class Index:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Nearest:
-    """Who are the two nearest people of a face, as places in `Index.people`."""
-
-    first: int
-    """The nearest."""
-    distance: float
-    """Euclidean, to the nearest of their encodings, rounded."""
-    second: int | None
-    """The nearest other person; None: there is none."""
-    second_distance: float | None
-    """Theirs, likewise."""
-
-
-def match(index: Index, encodings: ArrayLike, threshold: float) -> list[Match]:
-    """One Match an encoding (float32[n, d]); a distance equal to the threshold still matches."""
-    wanted = np.asarray(encodings, np.float32)
-    if not len(index):
-        return [Match(None, None, None, None)] * len(wanted)
-    return [_matched(index, found, threshold) for found in nearest(index, wanted)]
-
-
 def nearest(index: Index, encodings: ArrayLike) -> list[Nearest]:
     """The two nearest people of each encoding (float32[n, d]); somebody must be enrolled."""
     wanted = np.asarray(encodings, np.float32)
@@ -161,12 +138,6 @@ def runner_up(index: Index, found: Nearest) -> RunnerUp | None:
         return None
     other = index.people[found.second]
     return RunnerUp(other.id, other.name, found.second_distance)
-
-
-def _matched(index: Index, found: Nearest, threshold: float) -> Match:
-    person = index.people[found.first]
-    named = person if found.distance <= threshold else None
-    return Match(named, found.distance, runner_up(index, found), person)
 
 
 def _nearest_some(index: Index, encodings: NDArray[np.float32]) -> list[Nearest]:

@@ -22,17 +22,24 @@ SIZES = {"480p": (480, 854), "720p": (720, 1280), "1080p": (1080, 1920)}
 """Height and width of the frames that are compared."""
 FACE_COUNTS = (0, 1, 5, 15)
 
+SAMPLE_SQUARES = {
+    "barack-obama": (53, 0, 520),
+    "barack-obama-2": (0, 0, 576),
+    "eileen-collins": (109, 0, 230),
+    "joe-biden": (59, 4, 517),
+}
+"""Left, top and side of the part of each sample that has its face in the middle, as LFW's pictures have."""
 BORDER_SHARE = 0.22
 """Of a portrait's height, at its top and bottom, where LFW's centred faces do not reach."""
 TILE_PX = 120
 
 
-def portraits(limit: int = 200) -> list[BgrImage]:
-    """Pictures of one centred face each: LFW's beside the repository, else the shipped samples."""
-    folder = LFW_IMAGES if LFW_IMAGES.is_dir() else SAMPLES
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in {".jpg", ".jpeg", ".png"})
+def portraits(folder: Path | None = None, limit: int = 200) -> list[BgrImage]:
+    """Squares with one face in the middle: LFW's beside the repository, else from the shipped samples."""
+    folder = folder or (LFW_IMAGES if LFW_IMAGES.is_dir() else SAMPLES)
+    paths = sorted(folder.rglob("*.jpg"))
     step = max(1, len(paths) // limit)
-    return [_square(np.asarray(cv2.imread(str(path)), np.uint8)) for path in paths[::step][:limit]]
+    return [_portrait(path) for path in paths[::step][:limit]]
 
 
 def compose(
@@ -55,10 +62,11 @@ def compose(
     return scene
 
 
-def _square(picture: BgrImage) -> BgrImage:
-    side = min(picture.shape[:2])
-    left = (picture.shape[1] - side) // 2
-    return np.ascontiguousarray(picture[:side, left : left + side])
+def _portrait(path: Path) -> BgrImage:
+    picture = np.asarray(cv2.imread(str(path)), np.uint8)
+    height, width = picture.shape[:2]
+    left, top, side = SAMPLE_SQUARES.get(path.stem, (0, 0, min(height, width)))
+    return np.ascontiguousarray(picture[top : top + side, left : left + side])
 
 
 def _background(

@@ -50,7 +50,7 @@ def _pool(threads: int) -> ThreadPoolExecutor:
             pool = ThreadPoolExecutor(threads, "mtcnn")
             started = Barrier(threads)
             list(pool.map(_compute_alone, [threads] * threads, [started] * threads))
-            # Torch keeps the number of each thread that has asked, and the last one set for threads to come.
+            # Threads to come elsewhere take the last number that was set.
             torch.set_num_threads(threads)
             _pools[threads] = pool
         return _pools[threads]
@@ -58,5 +58,7 @@ def _pool(threads: int) -> ThreadPoolExecutor:
 
 def _compute_alone(threads: int, started: Barrier) -> None:
     _own.threads = threads
+    # A thread takes the last number set for all when it first asks, and only then keeps one of its own.
+    torch.get_num_threads()
     torch.set_num_threads(1)
     started.wait()

@@ -1,0 +1,97 @@
+"""One number of threads for every library, and workers that compute alone."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from gallery.faces.threads import configure, physical_cores
+from tests.conftest import REPOSITORY
+
+
+def run(code: str) -> list[str]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "MKL_"))}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=REPOSITORY,
+        env=environment,
+    )
+    return done.stdout.split()
+
+
+def test_libraries_that_come_later_take_the_number() -> None:
+    code = """
+from gallery.faces.threads import configure
+configure(1)
+import cv2, torch
+print(cv2.getNumThreads(), torch.get_num_threads())
+"""
+    assert run(code) == ["1", "1"]
+
+
+def test_libraries_that_are_there_take_the_number() -> None:
+    code = """
+import cv2, torch
+from gallery.faces.threads import configure
+configure(3)
+print(cv2.getNumThreads(), torch.get_num_threads())
+"""
+    assert run(code) == ["3", "3"]
+
+
+def test_openblas_takes_the_number() -> None:
+    code = """
+from gallery.faces.threads import configure
+configure(1)
+import numpy
+from threadpoolctl import threadpool_info
+print(*{pool["num_threads"] for pool in threadpool_info() if pool["internal_api"] == "openblas"})
+"""
+    pytest.importorskip("threadpoolctl")
+    assert run(code) == ["1"]
+
+
+def test_nothing_heavy_is_imported_to_set_a_number() -> None:
+    code = """
+import sys
+from gallery.faces.threads import configure
+configure(2)
+print([name for name in ("torch", "cv2", "numpy") if name in sys.modules])
+"""
+    assert run(code) == ["[]"]
+
+
+def test_without_a_number_it_is_the_physical_cores() -> None:
+    code = "from gallery.faces.threads import configure; print(configure(None))"
+    assert run(code) == [str(physical_cores())]
+
+
+def test_there_is_at_least_one_core_and_no_more_than_the_system_shows() -> None:
+    assert 1 <= physical_cores() <= (os.cpu_count() or 1)
+
+
+def test_no_thread_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least 1, not 0"):
+        configure(0)
+
+
+def test_work_side_by_side_comes_back_in_order_and_leaves_torch_as_it_was() -> None:
+    code = """
+import threading, torch
+from gallery.faces.mtcnn.workers import count, each
+torch.set_num_threads(3)
+def work(i):
+    return i, torch.get_num_threads(), count(), torch.is_inference_mode_enabled()
+print(each(work, [(i,) for i in range(9)]) == [(i, 1, 3, True) for i in range(9)])
+later = []
+thread = threading.Thread(target=lambda: later.append(torch.get_num_threads()))
+thread.start(); thread.join()
+print(torch.get_num_threads(), later[0])
+"""
+    assert run(code) == ["True", "3", "3"]

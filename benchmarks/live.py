@@ -15,7 +15,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.clip import SAMPLES, scaled
+from benchmarks.clip import SAMPLES
+from benchmarks.footage import repeated, scaled
 from benchmarks.machine import machine_line
 
 START_TIMEOUT_S = 120
@@ -47,7 +48,9 @@ def run(options: argparse.Namespace, folder: Path) -> dict[str, object]:
     clip = options.clip or folder / "clip.avi"
     if options.clip is None:
         write_clip(SAMPLES, clip)
-    clip = repeated(clip, options, folder)
+    if options.height:
+        clip = scaled(clip, options.height, folder)
+    clip = repeated(clip, options.loops, folder, still=options.still)
     config = folder / "config.toml"
     config.write_text(
         f"[daemon]\nstate_dir = {json.dumps(str(folder / 'state'))}\nthreads = {options.threads}\n"
@@ -94,33 +97,6 @@ def cpu_s(pid: int) -> float:
     """Processor time of a process so far, all its threads, without its children: cameras are those."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def repeated(clip: Path, options: argparse.Namespace, folder: Path) -> Path:
-    """The clip several times in a row, scaled and held still if asked."""
-    import cv2
-    import numpy as np
-
-    source = scaled(clip, options.height, folder) if options.height else clip
-    capture = cv2.VideoCapture(str(source))
-    rate = capture.get(cv2.CAP_PROP_FPS)
-    frames = []
-    while True:
-        read, bgr = capture.read()
-        if not read:
-            break
-        frames.append(np.asarray(bgr, np.uint8))
-    file = folder / "repeated.mp4"
-    size = (frames[0].shape[1], frames[0].shape[0])
-    writer = cv2.VideoWriter(str(file), cv2.VideoWriter.fourcc(*"mp4v"), rate, size)
-    if options.still:
-        frames = frames[:1] * len(frames)
-    for number in range(options.loops):
-        # Back and forth, so that the end of one is no cut to the beginning of the next.
-        for frame in frames if number % 2 == 0 else reversed(frames):
-            writer.write(frame)
-    writer.release()
-    return file
 
 
 if __name__ == "__main__":

@@ -46,11 +46,18 @@ class Candidates:
         return Candidates(self.boxes[rows], self.scores[rows], self.offsets[rows], self.pictures[rows])
 
     def best(self, overlap: float) -> Candidates:
-        """Without those that overlap a better one of their picture; each picture's boxes lie together."""
+        """Without those that overlap a better one of their picture, ordered."""
         if len(self) < 2:
             return self
-        kept = suppressed(self.boxes, self.scores, self.pictures, overlap)
-        return self.take(kept[np.argsort(self.pictures[kept], kind="stable")])
+        return self.take(suppressed(self.boxes, self.scores, self.pictures, overlap)).ordered()
+
+    def ordered(self) -> Candidates:
+        """Picture by picture, the best first.
+
+        A sure face has many boxes with a score of exactly 1, and of two equal ones the first suppresses the
+        other: so their order is part of facenet-pytorch's answer.
+        """
+        return self.take(np.lexsort((-self.scores, self.pictures)))
 
     def at(self, boxes: Boxes) -> Candidates:
         """The same with other boxes."""

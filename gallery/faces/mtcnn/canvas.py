@@ -20,6 +20,8 @@ from gallery.faces.mtcnn.pyramid import REMEMBERED_SIZES, cells, sizes, windows
 
 LEVEL_APART_PX = 1 << 16
 """Boxes of different levels are moved apart by this and never overlap; float32 holds the sums exactly."""
+TIE = 1e-15
+"""Ten million of it are less than float32's step at 1."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,6 +40,8 @@ class Canvas:
     """bool[height - 2, width - 2]: of the first convolution, what lies beyond a level in its last windows."""
     outside: Tensor
     """bool[cells]: PNet's cells that look at more than one level, or at none."""
+    order: Tensor
+    """float64[cells]: the cells of the first level first, row by row; too small for any but equal scores."""
     boxes: Tensor
     """float32[cells, 8]: the box in the picture's pixels, and the same moved away from all other levels."""
 
@@ -66,6 +70,7 @@ def canvas(height: int, width: int, min_face_px: int, device: str) -> Canvas | N
     cut = np.zeros((canvas_height - 2, canvas_width - 2), np.bool_)
     grid = (cells(canvas_height), cells(canvas_width))
     outside = np.ones(grid, np.bool_)
+    order = np.zeros(grid)
     boxes = np.zeros((*grid, 8), np.float32)
     for index, level in enumerate(placed):
         rows, columns = windows(height, level.height), windows(width, level.width)
@@ -82,6 +87,7 @@ def canvas(height: int, width: int, min_face_px: int, device: str) -> Canvas | N
         part = np.s_[top : top + down, left : left + across]
         outside[part] = False
         row, column = np.divmod(np.arange(down * across), across)
+        order[part] = order.max() + np.arange(1, 1 + down * across).reshape(down, across)
         boxes[part] = np.tile(of_cells(row, column, level.scale), 2).reshape(down, across, 8)
         boxes[part][..., 4:] += index * LEVEL_APART_PX
     return Canvas(
@@ -91,6 +97,7 @@ def canvas(height: int, width: int, min_face_px: int, device: str) -> Canvas | N
         width=canvas_width,
         cut=torch.from_numpy(cut).to(device),
         outside=torch.from_numpy(outside.ravel()).to(device),
+        order=torch.from_numpy(order.ravel() * TIE).to(device),
         boxes=torch.from_numpy(boxes.reshape(-1, 8)).to(device),
     )
 

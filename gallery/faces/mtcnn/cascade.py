@@ -66,7 +66,7 @@ class Cascade:
         # size to overlap by STAGE_OVERLAP (see pyramid.SMALLEST_FACE_PX): this never found anything.
         proposed = Candidates.joined(
             [Candidates.joined([next(found) for _ in level]).best(LEVEL_OVERLAP) for level in levels]
-        )
+        ).ordered()
         # Here, and only here, the net was trained on widths without the 1.
         return proposed.at(box.squared(box.moved(proposed.boxes, proposed.offsets, added_px=0)))
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from gallery.faces.mtcnn.canvas import Canvas
+from gallery.faces.mtcnn.canvas import TIE, Canvas
 from gallery.faces.mtcnn.cascade import LEVEL_OVERLAP, STAGE_OVERLAP
 from gallery.faces.mtcnn.geometry import ONET_PX, RNET_PX
 from gallery.faces.mtcnn.nets import OutputNet, PackedProposalNet, RefinementNet, pooled_at_once
@@ -56,8 +56,8 @@ class Room:
 class Places(NamedTuple):
     """Room for boxes, the best first; tensors over [pictures, places]."""
 
-    logits: Tensor
-    """float32[b, n]; -inf: no box."""
+    keys: Tensor
+    """float64[b, n]: scores less a trifle that makes the first of equal ones the best; 0 or less: no box."""
     table: Tensor
     """float32[b, n, 8]: boxes, and how the last net would move each side."""
 
@@ -94,7 +94,7 @@ class Stages(nn.Module):
         self.onet = OutputNet(pooled_at_once).eval()
 
     def forward(self, bgr: Tensor, constants: Canvas, room: Room) -> Tensor:
-        """uint8[b, height, width, 3] -> float32[b, m], all that `told` reads."""
+        """uint8[b, height, width, 3] -> float64[b, m], all that `told` reads."""
         room = room.within(len(constants.boxes))
         sums = _integrate(bgr)
         cells, separated = self._propose(sums, constants, room.cells)
@@ -102,15 +102,8 @@ class Stages(nn.Module):
         refined = self._refine(sums, proposed)
         chosen, later = _best(refined, refined.boxes, STAGE_OVERLAP, room.refined, room.rounds)
         found = self._decide(sums, chosen)
-        parts = [
-            found,
-            cells.logits,
-            late,
-            proposed.logits[:, -1:],
-            refined.logits,
-            later,
-            chosen.logits[:, -1:],
-        ]
+        lasts = proposed.keys[:, -1:], chosen.keys[:, -1:]
+        parts = [found, cells.keys, late, refined.keys, later, *lasts]
         return torch.cat([part.flatten(1) for part in parts], dim=1)
 
     def _propose(self, sums: Sums, constants: Canvas, room: int) -> tuple[Places, Tensor]:
@@ -120,10 +113,11 @@ class Stages(nn.Module):
         totals = (corners[:, 0] - corners[:, 1]).sub_(corners[:, 2]).add_(corners[:, 3])
         levels = (totals / constants.areas).view(sums.pictures, constants.height, constants.width, 3)
         outputs = self._pnet(levels.permute(0, 3, 1, 2), constants.cut).flatten(2).transpose(1, 2)
-        logits, best = outputs[..., 0].masked_fill(constants.outside, -inf).topk(room, dim=1)
+        logits = functional.threshold(outputs[..., 0].masked_fill(constants.outside, -inf), self._below, -inf)
+        keys, best = (logits.sigmoid_() - constants.order).topk(room, dim=1)
         boxes = constants.boxes[best]
         table = torch.cat([boxes[..., :4], _rows(outputs[..., 1:], best)], dim=2)
-        return Places(functional.threshold(logits, self._below, -inf), table), boxes[..., 4:]
+        return Places(keys, table), boxes[..., 4:]
 
     def _refine(self, sums: Sums, proposed: Places) -> Places:
         """RNet, its best first."""
@@ -131,16 +125,17 @@ class Stages(nn.Module):
         crops, missing = _crops(sums, squares, RNET_PX)
         outputs = self._rnet(crops).view(*missing.shape, 5)
         logits = functional.threshold(outputs[..., 0], self._logits[1], -inf)
-        logits = logits.masked_fill_(missing.logical_or_(proposed.logits == -inf), -inf)
-        logits, best = logits.topk(logits.shape[1], dim=1)
-        return Places(logits, _rows(torch.cat([squares, outputs[..., 1:]], dim=2), best))
+        logits.masked_fill_(missing.logical_or_(proposed.keys <= 0), -inf)
+        keys = logits.sigmoid_() - _order(logits.shape[1], logits.device)
+        keys, best = keys.topk(keys.shape[1], dim=1)
+        return Places(keys, _rows(torch.cat([squares, outputs[..., 1:]], dim=2), best))
 
     def _decide(self, sums: Sums, refined: Places) -> Tensor:
         """ONet: float32[b, n, 15] of score, box and landmarks; score 0 where there is no box."""
         squares = _squared(_moved(refined.boxes, refined.offsets, added_px=1))
         crops, missing = _crops(sums, squares, ONET_PX)
         outputs = self.onet(crops).view(*missing.shape, 15)
-        missing = missing.logical_or_(refined.logits == -inf)
+        missing = missing.logical_or_(refined.keys <= 0)
         scores = outputs[..., :1].sigmoid().masked_fill_(missing[..., None], 0)
         size = (squares[..., 2:] - squares[..., :2]).add_(1)[:, :, None]
         boxes = torch.addcmul(_pairs(squares), _pairs(outputs[..., 1:5]), size)
@@ -150,7 +145,7 @@ class Stages(nn.Module):
 
 
 def told(
-    numbers: NDArray[np.float32], room: Room, available: int
+    numbers: NDArray[np.float64], room: Room, available: int
 ) -> tuple[NDArray[np.float32], tuple[bool, bool, bool, bool]]:
     """What the stages gave with this room on a canvas of so many cells: float32[b, refined, 15] of score, box
     and landmarks; and whether there was too little of each kind of room.
@@ -159,16 +154,16 @@ def told(
     last one still changed something.
     """
     room = room.within(available)
-    widths = [room.refined * FOUND, room.cells, room.cells, 1, room.proposed, room.proposed]
-    found, cells, late, proposed, refined, later, chosen = np.split(numbers, np.cumsum(widths), axis=1)
-    unfinished = ((cells > -inf) & (late > 0)).any() or ((refined > -inf) & (later > 0)).any()
+    widths = [room.refined * FOUND, room.cells, room.cells, room.proposed, room.proposed, 1]
+    found, cells, late, refined, later, proposed, chosen = np.split(numbers, np.cumsum(widths), axis=1)
+    unfinished = ((cells > 0) & (late > 0)).any() or ((refined > 0) & (later > 0)).any()
     short = (
-        bool((cells[:, -1] > -inf).any()) and room.cells < available,
-        bool((proposed > -inf).any()) and room.proposed < room.cells,
-        bool((chosen > -inf).any()) and room.refined < room.proposed,
+        bool((cells[:, -1] > 0).any()) and room.cells < available,
+        bool((proposed > 0).any()) and room.proposed < room.cells,
+        bool((chosen > 0).any()) and room.refined < room.proposed,
         bool(unfinished),
     )
-    return found.reshape(len(numbers), -1, FOUND), short
+    return found.reshape(len(numbers), -1, FOUND).astype(np.float32), short
 
 
 def _integrate(bgr: Tensor) -> Sums:
@@ -191,8 +186,8 @@ def _best(places: Places, separated: Tensor, overlap: float, room: int, rounds: 
     for _ in range(rounds):
         # exp(0) stays; exp of one or more BEATEN goes.
         last, stays = stays, torch.bmm(beats, stays).exp_()
-    logits, best = places.logits.masked_fill(stays[..., 0] == 0, -inf).topk(room, dim=1)
-    return Places(logits, _rows(places.table, best)), stays != last
+    keys, best = places.keys.masked_fill(stays[..., 0] == 0, 0).topk(room, dim=1)
+    return Places(keys, _rows(places.table, best)), stays != last
 
 
 def _overlapping(boxes: Tensor, overlap: float) -> Tensor:
@@ -259,7 +254,13 @@ def _crops(sums: Sums, boxes: Tensor, side: int) -> tuple[Tensor, Tensor]:
 def _beaten(device: torch.device) -> tuple[Tensor, Tensor]:
     """BEATEN and 0: in half precision, which is slow on a CPU and enough to tell one from none."""
     kind = torch.float16 if device.type == "cuda" else torch.float32
-    return torch.tensor(BEATEN, dtype=kind, device=device), torch.tensor(0, dtype=kind, device=device)
+    return torch.full((), BEATEN, dtype=kind, device=device), torch.zeros((), dtype=kind, device=device)
+
+
+@lru_cache
+def _order(places: int, device: torch.device) -> Tensor:
+    """float64[places]: as a canvas' order."""
+    return (torch.arange(places, dtype=torch.float64) * TIE).to(device)
 
 
 @lru_cache

@@ -35,6 +35,11 @@ print(cv2.getNumThreads(), torch.get_num_threads())
     assert run(code) == ["1", "1"]
 
 
+def test_nets_need_not_wait_long_for_the_interpreter_lock() -> None:
+    code = "import sys; from gallery.faces.threads import configure; configure(1); print(sys.getswitchinterval())"
+    assert run(code) == ["0.001"]
+
+
 def test_libraries_that_are_there_take_the_number() -> None:
     code = """
 import cv2, torch

@@ -21,8 +21,8 @@ LIBRARY_VARIABLES = (
 
 
 SWITCH_INTERVAL_S = 0.001
-"""How long a Python thread may keep the interpreter lock while another wants it, instead of 5 ms. A net wants it
-at every operation: beside a thread that computes in Python a face took 52 ms to encode, with this 19."""
+"""How long a Python thread may keep the interpreter lock while another wants it, instead of 5 ms. A net wants
+it at every operation: beside a thread that computes in Python a face took 52 ms to encode, with this 19."""
 
 
 def configure(threads: int | None) -> int:

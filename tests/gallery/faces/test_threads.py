@@ -36,7 +36,12 @@ print(cv2.getNumThreads(), torch.get_num_threads())
 
 
 def test_nets_need_not_wait_long_for_the_interpreter_lock() -> None:
-    code = "import sys; from gallery.faces.threads import configure; configure(1); print(sys.getswitchinterval())"
+    code = """
+import sys
+from gallery.faces.threads import configure
+configure(1)
+print(sys.getswitchinterval())
+"""
     assert run(code) == ["0.001"]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -65,3 +66,6 @@ def visaged(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch)
         shell = Shell(Path(folder), capsys)
         shell.configure()
         yield shell
+    for package in ("daemon", "gallery"):
+        # A command sets what its log holds; the next test is none of its.
+        logging.getLogger(package).setLevel(logging.NOTSET)

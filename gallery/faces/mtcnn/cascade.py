@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gallery.faces.mtcnn import boxes as box
+from gallery.faces.mtcnn import compiler
 from gallery.faces.mtcnn.candidates import Candidates
 from gallery.faces.mtcnn.geometry import ONET_PX, RNET_PX
 from gallery.faces.mtcnn.integral import IntegralImage
@@ -48,9 +49,14 @@ class Cascade:
         self.nets = nets
         self._min_face_px = min_face_px
         self._thresholds = thresholds
+        self._used = False
 
     def detect(self, pictures: Sequence[BgrImage]) -> list[Faces]:
         """One Faces a picture; boxes may reach beyond it and are in no order."""
+        if self._used:
+            # Not at the first, so that a single picture has its answer sooner.
+            compiler.load_soon()
+        self._used = True
         integrals = each(IntegralImage, [(picture,) for picture in pictures])
         return self._decide(integrals, self._refine(integrals, self._propose(integrals)))
 
@@ -120,7 +126,7 @@ def _chunks(
 
 def _crops(integrals: Sequence[IntegralImage], candidates: Candidates, side: int) -> Tensor:
     """What a net sees of the candidates: float32[n, 3, side, side]."""
-    pixels = torch.from_numpy(_pixels(integrals, candidates))
+    pixels = _pixels(integrals, candidates)
     crops = [
         integrals[picture].crops(pixels[candidates.pictures == picture], side)
         for picture in np.unique(candidates.pictures)

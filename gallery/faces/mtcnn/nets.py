@@ -3,23 +3,20 @@
 What is rearranged, everywhere exactly but for the last bits of float32:
 - Inputs are BGR from 0 to 255; RGB and (x - 127.5) / 128 are folded into the first convolution.
 - The two outputs of each softmax become their difference: softmax(a, b)[1] = sigmoid(b - a).
-- Channels are padded to a multiple of 16 with zeros, so that they fill the registers of a CPU.
+- Channels are padded to a multiple of 16 with zeros where a CPU is faster so.
 - Tensors are channels-last; the first dense layer takes them in that order.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from gallery.faces.mtcnn import weights
+from gallery.faces.mtcnn import compiler, weights
+from gallery.faces.mtcnn.loops import PNET_CHANNELS
 
-Pool = Callable[[Tensor, int], Tensor]
-"""Takes the maximum of each square of this size, two pixels apart."""
-
+COLOURS = 3
 BELOW_ALL = -1e4
 """Less than anything that the first convolution gives, and far from overflowing in the next."""
 PIXEL_MEAN = 127.5
@@ -29,15 +26,6 @@ PIXEL_RANGE = 128.0
 class ProposalNet(nn.Module):
     """PNet: looks at every 12x12 window of a pyramid level."""
 
-    weight1: Tensor
-    bias1: Tensor
-    slope1: Tensor
-    weight2: Tensor
-    bias2: Tensor
-    slope2: Tensor
-    weight3: Tensor
-    bias3: Tensor
-    slope3: Tensor
     face_weight: Tensor
     face_bias: Tensor
     offset_weight: Tensor
@@ -46,24 +34,12 @@ class ProposalNet(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         tensors = weights.load("pnet")
-        weight, bias = on_pixels(tensors["conv1.weight"], tensors["conv1.bias"])
-        slope = tensors["prelu1.weight"]
-        # PReLU rises with x where its slope is not negative, and may then follow the pooling, on a quarter of
-        # the numbers. Where the slope is negative, PReLU(x) = max(x, slope * x), so both are pooled.
-        rising, falling = (slope >= 0).nonzero()[:, 0], (slope < 0).nonzero()[:, 0]
-        order = torch.cat([rising, falling])
-        scaled = slope[falling]
-        self.rising = len(rising)
-        self.channels = len(order)
-        hold(self, "weight1", torch.cat([weight[order], weight[falling] * scaled[:, None, None, None]]))
-        hold(self, "bias1", torch.cat([bias[order], bias[falling] * scaled]))
-        hold(self, "slope1", slope[rising])
-        hold(self, "weight2", tensors["conv2.weight"][:, order])
-        hold(self, "bias2", tensors["conv2.bias"])
-        hold(self, "slope2", tensors["prelu2.weight"])
-        hold(self, "weight3", tensors["conv3.weight"])
-        hold(self, "bias3", tensors["conv3.bias"])
-        hold(self, "slope3", tensors["prelu3.weight"])
+        first = on_pixels(tensors["conv1.weight"], tensors["conv1.bias"])
+        self.conv1 = Convolution(*first, tensors["prelu1.weight"], padded=False)
+        self.conv2 = Convolution(
+            tensors["conv2.weight"], tensors["conv2.bias"], tensors["prelu2.weight"], padded=False
+        )
+        self.conv3 = Convolution(tensors["conv3.weight"], tensors["conv3.bias"], tensors["prelu3.weight"])
         face, face_bias = difference(tensors["conv4_1.weight"], tensors["conv4_1.bias"])
         hold(self, "face_weight", face.flatten())
         hold(self, "face_bias", face_bias)
@@ -72,26 +48,13 @@ class ProposalNet(nn.Module):
 
     def forward(self, bgr: Tensor) -> tuple[Tensor, Tensor]:
         """float32[n, 3, h, w] -> logits[n * rows * columns] and features[n * rows * columns, 32]."""
-        hidden = functional.conv2d(bgr, self.weight1, self.bias1)
-        hidden = self._pool(hidden)
-        hidden = functional.prelu(functional.conv2d(hidden, self.weight2, self.bias2), self.slope2)
-        hidden = functional.prelu(functional.conv2d(hidden, self.weight3, self.bias3), self.slope3)
+        hidden = self.conv3(self.conv2(self.conv1.pooled(bgr, 2)))
         features = hidden.permute(0, 2, 3, 1).flatten(0, 2)
         return torch.addmv(self.face_bias, features, self.face_weight), features
 
     def offsets(self, features: Tensor) -> Tensor:
         """float32[k, 32] of the cells that are candidates -> [k, 4], in parts of the box's sides."""
         return functional.linear(features, self.offset_weight, self.offset_bias)
-
-    def _pool(self, hidden: Tensor) -> Tensor:
-        """PReLU and the 2x2 maximum: [n, 16, h, w] -> [n, 10, ceil(h / 2), ceil(w / 2)]."""
-        pooled = pooled_by_axis(hidden, 2).permute(0, 2, 3, 1)
-        output = pooled.new_empty((*pooled.shape[:3], self.channels))
-        falling, rising = output[..., self.rising :], output[..., : self.rising]
-        torch.maximum(pooled[..., self.rising : self.channels], pooled[..., self.channels :], out=falling)
-        activated = functional.prelu(pooled[..., : self.rising].permute(0, 3, 1, 2), self.slope1)
-        rising.copy_(activated.permute(0, 2, 3, 1))
-        return output.permute(0, 3, 1, 2)
 
 
 class PackedProposalNet(nn.Module):
@@ -104,8 +67,10 @@ class PackedProposalNet(nn.Module):
         super().__init__()
         tensors = weights.load("pnet")
         first = on_pixels(tensors["conv1.weight"], tensors["conv1.bias"])
-        self.conv1 = Convolution(*first, tensors["prelu1.weight"])
-        self.conv2 = Convolution(tensors["conv2.weight"], tensors["conv2.bias"], tensors["prelu2.weight"])
+        self.conv1 = Convolution(*first, tensors["prelu1.weight"], padded=False)
+        self.conv2 = Convolution(
+            tensors["conv2.weight"], tensors["conv2.bias"], tensors["prelu2.weight"], padded=False
+        )
         self.conv3 = Convolution(tensors["conv3.weight"], tensors["conv3.bias"], tensors["prelu3.weight"])
         weight, bias = difference(tensors["conv4_1.weight"], tensors["conv4_1.bias"])
         hold(self, "weight", torch.cat([weight, tensors["conv4_2.weight"]]))
@@ -114,16 +79,15 @@ class PackedProposalNet(nn.Module):
     def forward(self, bgr: Tensor, cut: Tensor) -> Tensor:
         """float32[n, 3, h, w] -> [n, 5, rows, columns]: logit, four offsets."""
         # What lies beyond a level must not win in its last windows, which the level alone would cut short.
-        hidden = pooled_at_once(self.conv1(bgr).masked_fill_(cut, BELOW_ALL), 2)
+        hidden = maximum(self.conv1(bgr).masked_fill_(cut, BELOW_ALL), 2)
         return functional.conv2d(self.conv3(self.conv2(hidden)), self.weight, self.bias)
 
 
 class RefinementNet(nn.Module):
     """RNet: is this 24x24 crop a face, and where exactly?"""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.pool = pool
         tensors = weights.load("rnet")
         first = on_pixels(tensors["conv1.weight"], tensors["conv1.bias"])
         self.conv1 = Convolution(*first, tensors["prelu1.weight"])
@@ -134,8 +98,7 @@ class RefinementNet(nn.Module):
 
     def forward(self, bgr: Tensor) -> Tensor:
         """float32[n, 3, 24, 24] -> [n, 5]: logit, four offsets."""
-        hidden = self.pool(self.conv1(bgr), 3)
-        hidden = pooled_at_once(self.conv2(hidden), 3)
+        hidden = self.conv2.pooled(self.conv1.pooled(bgr, 3), 3)
         output: Tensor = self.outputs(self.dense(self.conv3(hidden)))
         return output
 
@@ -143,9 +106,8 @@ class RefinementNet(nn.Module):
 class OutputNet(nn.Module):
     """ONet: the last word on a 48x48 crop, and the landmarks."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.pool = pool
         tensors = weights.load("onet")
         first = on_pixels(tensors["conv1.weight"], tensors["conv1.bias"])
         self.conv1 = Convolution(*first, tensors["prelu1.weight"])
@@ -157,9 +119,8 @@ class OutputNet(nn.Module):
 
     def forward(self, bgr: Tensor) -> Tensor:
         """float32[n, 3, 48, 48] -> [n, 15]: logit, four offsets, five x, five y."""
-        hidden = self.pool(self.conv1(bgr), 3)
-        hidden = self.pool(self.conv2(hidden), 3)
-        hidden = pooled_at_once(self.conv3(hidden), 2)
+        hidden = self.conv2.pooled(self.conv1.pooled(bgr, 3), 3)
+        hidden = self.conv3.pooled(hidden, 2)
         output: Tensor = self.outputs(self.dense(self.conv4(hidden)))
         return output
 
@@ -171,16 +132,31 @@ class Convolution(nn.Module):
     bias: Tensor
     slope: Tensor
 
-    def __init__(self, weight: Tensor, bias: Tensor, slope: Tensor) -> None:
+    def __init__(self, weight: Tensor, bias: Tensor, slope: Tensor, padded: bool = True) -> None:
         super().__init__()
-        padded = -len(weight) % 16
-        following = -weight.shape[1] % 16 if weight.shape[1] > 3 else 0
-        hold(self, "weight", functional.pad(weight, (0, 0, 0, 0, 0, following, 0, padded)))
-        hold(self, "bias", functional.pad(bias, (0, padded)))
-        hold(self, "slope", functional.pad(slope, (0, padded)))
+        outputs = -len(weight) % 16 if padded else 0
+        inputs = -weight.shape[1] % 16 if padded and weight.shape[1] > COLOURS else 0
+        hold(self, "weight", functional.pad(weight, (0, 0, 0, 0, 0, inputs, 0, outputs)))
+        hold(self, "bias", functional.pad(bias, (0, outputs)))
+        hold(self, "slope", functional.pad(slope, (0, outputs)))
 
     def forward(self, hidden: Tensor) -> Tensor:
         return functional.prelu(functional.conv2d(hidden, self.weight, self.bias), self.slope)
+
+    def pooled(self, hidden: Tensor, size: int) -> Tensor:
+        """Followed by the maximum of each square of this size, two pixels apart, cut short at far edges."""
+        loops = compiler.ready()
+        if loops is None or hidden.is_cuda:
+            return maximum(self(hidden), size)
+        hidden = functional.conv2d(hidden, self.weight, self.bias)
+        pixels = hidden.contiguous(memory_format=torch.channels_last).permute(0, 2, 3, 1)
+        rows, columns = ((side - size + 1) // 2 + 1 for side in pixels.shape[1:3])
+        pooled = torch.empty(len(pixels), rows, columns, pixels.shape[3])
+        if size == 2 and pixels.shape[3] == PNET_CHANNELS:
+            loops.pool_pnet(pixels.numpy(), self.slope.numpy(), pooled.numpy())
+        else:
+            loops.pool(pixels.numpy(), self.slope.numpy(), size, pooled.numpy())
+        return pooled.permute(0, 3, 1, 2)
 
 
 class _Dense(nn.Module):
@@ -234,39 +210,6 @@ def difference(weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
     return weight[1:] - weight[:1], bias[1:] - bias[:1]
 
 
-def pooled_at_once(hidden: Tensor, size: int) -> Tensor:
-    """float32[n, channels, h, w]: max_pool2d with stride 2 and ceil_mode."""
+def maximum(hidden: Tensor, size: int) -> Tensor:
+    """Of each square of this size, two pixels apart, cut short at the far edges."""
     return functional.max_pool2d(hidden, size, 2, ceil_mode=True)
-
-
-def pooled_by_axis(hidden: Tensor, size: int) -> Tensor:
-    """The same along one axis and then the other, on channels-last tensors.
-
-    On a CPU it takes half of max_pool2d's time, which also finds out where each maximum was.
-    """
-    rows = _pooled_along(hidden.permute(0, 2, 3, 1), 1, size)
-    return _pooled_along(rows, 2, size).permute(0, 3, 1, 2)
-
-
-def _pooled_along(hidden: Tensor, axis: int, size: int) -> Tensor:
-    count = hidden.shape[axis]
-    shape = list(hidden.shape)
-    shape[axis] = (count - size + 1) // 2 + 1
-    output = hidden.new_empty(shape)
-    # The last window may be cut short.
-    first, second, third = (_every_second(hidden, axis, start) for start in range(3))
-    whole = min(shape[axis], second.shape[axis])
-    torch.maximum(
-        first.narrow(axis, 0, whole), second.narrow(axis, 0, whole), out=output.narrow(axis, 0, whole)
-    )
-    if whole < shape[axis]:
-        output.select(axis, whole).copy_(first.select(axis, whole))
-    if size == 3:
-        whole = min(shape[axis], third.shape[axis])
-        part = output.narrow(axis, 0, whole)
-        torch.maximum(part, third.narrow(axis, 0, whole), out=part)
-    return output
-
-
-def _every_second(hidden: Tensor, axis: int, start: int) -> Tensor:
-    return hidden[:, start::2] if axis == 1 else hidden[:, :, start::2]

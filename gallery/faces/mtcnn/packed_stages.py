@@ -17,7 +17,7 @@ from torch.nn import functional
 from gallery.faces.mtcnn.canvas import TIE, Canvas
 from gallery.faces.mtcnn.cascade import LEVEL_OVERLAP, STAGE_OVERLAP
 from gallery.faces.mtcnn.geometry import ONET_PX, RNET_PX
-from gallery.faces.mtcnn.nets import OutputNet, PackedProposalNet, RefinementNet, pooled_at_once
+from gallery.faces.mtcnn.nets import OutputNet, PackedProposalNet, RefinementNet
 from gallery.faces.mtcnn.torch_nets import logit
 
 FOUND = 15
@@ -90,8 +90,8 @@ class Stages(nn.Module):
         # PNet's threshold itself passes, the others' don't.
         self._below = float(np.nextafter(np.float32(self._logits[0]), np.float32(-inf)))
         self._pnet = PackedProposalNet().eval()
-        self._rnet = RefinementNet(pooled_at_once).eval()
-        self.onet = OutputNet(pooled_at_once).eval()
+        self._rnet = RefinementNet().eval()
+        self.onet = OutputNet().eval()
 
     def forward(self, bgr: Tensor, constants: Canvas, room: Room) -> Tensor:
         """uint8[b, height, width, 3] -> float64[b, m], all that `told` reads."""

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gallery.faces.mtcnn.nets import OutputNet, ProposalNet, RefinementNet, pooled_by_axis
+from gallery.faces.mtcnn.nets import OutputNet, ProposalNet, RefinementNet
 
 Numbers = NDArray[np.float32]
 
@@ -19,8 +19,8 @@ class TorchNets:
 
     def __init__(self) -> None:
         self._pnet = ProposalNet().eval()
-        self._rnet = RefinementNet(pooled_by_axis).eval()
-        self._onet = OutputNet(pooled_by_axis).eval()
+        self._rnet = RefinementNet().eval()
+        self._onet = OutputNet().eval()
 
     def propose(self, level: Tensor, threshold: float) -> tuple[NDArray[np.int64], Numbers, Numbers]:
         logits, features = self._pnet(level)

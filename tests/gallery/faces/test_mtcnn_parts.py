@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,21 +16,26 @@ from numpy.typing import NDArray
 from torch.nn.functional import interpolate
 from torchvision.ops import batched_nms
 
-from gallery.faces.mtcnn import weights
+from gallery.faces.mtcnn import compiler, weights
 from gallery.faces.mtcnn.boxes import of_cells, pixels, suppressed, suppressed_by_smaller
 from gallery.faces.mtcnn.geometry import CELL_PX
 from gallery.faces.mtcnn.integral import IntegralImage
-from gallery.faces.mtcnn.nets import (
-    OutputNet,
-    ProposalNet,
-    RefinementNet,
-    pooled_at_once,
-    pooled_by_axis,
-)
+from gallery.faces.mtcnn.nets import Convolution, OutputNet, ProposalNet, RefinementNet, maximum
 from gallery.faces.mtcnn.pyramid import SCALE_STEP, SMALLEST_FACE_PX, cells, sizes, strips
 from gallery.faces.mtcnn.torch_nets import logit
 
 side = some.integers(12, 150)
+
+
+@pytest.fixture(params=["numba", "PyTorch"], scope="module", autouse=True)
+def loops(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Everything with the compiled loops and without, as before they are ready."""
+    compiler.load()
+    loops = compiler.ready()
+    assert loops is not None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compiler, "_ready", loops if request.param == "numba" else None)
+        yield
 
 
 def noise(height: int, width: int, seed: int = 0) -> NDArray[np.uint8]:
@@ -79,7 +85,7 @@ def test_crops_are_interpolates_area_to_the_last_bit(
             for left, top, right, bottom in boxes.tolist()
         ]
     )
-    assert torch.equal(IntegralImage(picture).crops(torch.from_numpy(boxes), crop), expected)
+    assert torch.equal(IntegralImage(picture).crops(boxes, crop), expected)
 
 
 @pytest.mark.parametrize(("height", "width"), [(12, 12), (12, 13), (13, 12), (13, 13), (41, 60), (60, 41)])
@@ -93,8 +99,7 @@ def test_pnet_gives_facenet_pytorchs_scores_and_offsets(height: int, width: int)
         torch.testing.assert_close(net.offsets(features), offsets[0].flatten(1).T, atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("pool", [pooled_at_once, pooled_by_axis])
-def test_rnet_and_onet_give_facenet_pytorchs_outputs(pool: object) -> None:
+def test_rnet_and_onet_give_facenet_pytorchs_outputs() -> None:
     small, large = (
         torch.cat([as_tensor(noise(px, px, seed)) for seed in range(5)]).contiguous(
             memory_format=torch.channels_last
@@ -102,23 +107,31 @@ def test_rnet_and_onet_give_facenet_pytorchs_outputs(pool: object) -> None:
         for px in (24, 48)
     )
     with torch.inference_mode():
-        refined = RefinementNet(pool)(small)  # type: ignore[arg-type]
+        refined = RefinementNet()(small)
         offsets, scores = RNet()(for_facenet(small))
         torch.testing.assert_close(torch.sigmoid(refined[:, 0]), scores[:, 1], atol=1e-5, rtol=0)
         torch.testing.assert_close(refined[:, 1:], offsets, atol=1e-5, rtol=0)
-        decided = OutputNet(pool)(large)  # type: ignore[arg-type]
+        decided = OutputNet()(large)
         offsets, landmarks, scores = ONet()(for_facenet(large))
         torch.testing.assert_close(torch.sigmoid(decided[:, 0]), scores[:, 1], atol=1e-5, rtol=0)
         torch.testing.assert_close(decided[:, 1:], torch.cat([offsets, landmarks], 1), atol=1e-5, rtol=0)
 
 
-@settings(deadline=None, max_examples=30)
-@given(some.integers(1, 30), some.integers(1, 30), some.sampled_from([2, 3]))
-def test_the_maximum_by_axis_is_max_pool2d(height: int, width: int, size: int) -> None:
-    if min(height, width) < size:
+@settings(deadline=None, max_examples=40)
+@given(some.integers(4, 40), some.integers(4, 40), some.sampled_from([2, 3]), some.sampled_from([10, 32]))
+def test_activating_and_pooling_at_once_is_one_after_the_other(
+    height: int, width: int, size: int, channels: int
+) -> None:
+    """To the last bit, also in windows that are cut short, for slopes below 0 and above 1."""
+    if min(height, width) < size + 2:
         return
-    hidden = torch.from_numpy(noise(height, width).astype(np.float32)).permute(2, 0, 1)[None]
-    assert torch.equal(pooled_by_axis(hidden, size), pooled_at_once(hidden, size))
+    random = torch.Generator().manual_seed(height * width)
+    weight = torch.randn(channels, 3, 3, 3, generator=random)
+    slope = torch.randn(channels, generator=random)
+    convolution = Convolution(weight, torch.zeros(channels), slope, padded=False)
+    pixels = as_tensor(noise(height, width)).contiguous(memory_format=torch.channels_last)
+    with torch.inference_mode():
+        assert torch.equal(convolution.pooled(pixels, size), maximum(convolution(pixels), size))
 
 
 def crowd(count: int, seed: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -1,11 +1,12 @@
 """Who is named, rightly and wrongly, and how many strangers are, by threshold, margin and calibration.
 
 uv run python -m benchmarks.openset [--encoder dlib|sface|facenet] [--mirror] [--alignment mtcnn|dlib]
-    [--weights FILE] [--people 50,200] [--draws 20] [--photographs DIR] [--device cpu] [--json] [--plot PNG]
+    [--weights FILE] [--people 50,200] [--enrolled 1] [--draws 20] [--photographs DIR] [--device cpu]
+    [--json] [--plot PNG]
 
-Enrols one photograph of each of N people, shows another of theirs, and one of everybody who is not enrolled;
-again with other people and photographs, drawn at random from a fixed seed. Calibrations are made with the
-distances of people who are neither enrolled nor shown.
+Enrols one photograph (or more) of each of N people, shows another of theirs, and one of everybody who is not
+enrolled; again with other people and photographs, drawn at random from a fixed seed. Calibrations are made
+from the distances of people who are neither enrolled nor shown.
 """
 
 from __future__ import annotations
@@ -119,6 +120,7 @@ def main() -> None:
     parser.add_argument("--weights")
     parser.add_argument("--mirror", action="store_true")
     parser.add_argument("--people", default="50,200", help="sizes of the gallery, with commas between them")
+    parser.add_argument("--enrolled", type=int, default=1, help="photographs of each person")
     parser.add_argument("--draws", type=int, default=20)
     parser.add_argument("--photographs", type=Path, default=LFW_VIEW_1, metavar="DIR")
     parser.add_argument("--device", default="cpu")
@@ -131,7 +133,7 @@ def main() -> None:
     identities = read_identities(given.photographs, encoder, given.device)
     config = Config(encoder=EncoderConfig(name=given.encoder, mirror=given.mirror))
     draws = {
-        people: list(make_draws(identities, people, given.draws, SEED))
+        people: list(make_draws(identities, people, given.draws, SEED, given.enrolled))
         for people in map(int, given.people.split(","))
     }
     measured = [

@@ -1,4 +1,4 @@
-"""Random galleries of one photograph a person, whom they are shown, and what becomes of these."""
+"""Random galleries, whom they are shown, and what becomes of these."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Draw:
     """One gallery."""
 
     index: Index
-    """One photograph of each person."""
+    """As many photographs of each person as were asked for."""
     known: Shown
     """Face i is another photograph of person i."""
     strangers: tuple[Shown, Shown]
@@ -69,34 +69,35 @@ class Rates:
         return cls(*(round(float(figure), 2) for figure in figures))
 
 
-def make_draws(identities: Identities, people: int, count: int, seed: int) -> Iterator[Draw]:
-    """Galleries of this many people who have two photographs or more, each with a seed of its own."""
+def make_draws(
+    identities: Identities, people: int, count: int, seed: int, enrolled: int = 1
+) -> Iterator[Draw]:
+    """Galleries of so many people, each with a seed of its own, and one more photograph of them to show."""
     photographs = identities.by_person()
-    several = np.array([person for person, rows in enumerate(photographs) if len(rows) > 1])
+    several = np.array([person for person, rows in enumerate(photographs) if len(rows) > enrolled])
     if people > len(several):
-        raise SystemExit(f"only {len(several)} people have two photographs, fewer than {people}")
+        raise SystemExit(f"only {len(several)} people have more than {enrolled} photographs, not {people}")
     for number in range(count):
         random = np.random.default_rng((seed, people, number))
         chosen = random.choice(several, people, replace=False)
-        pairs = np.array([random.permutation(photographs[person])[:2] for person in chosen])
+        rows = np.array([random.permutation(photographs[person])[: enrolled + 1] for person in chosen])
         rest = random.permutation(np.setdiff1d(np.arange(len(photographs)), chosen))
         halves = np.array_split(rest, 2)
-        index = index_of(identities, pairs[:, 0])
+        index = index_of(identities, rows[:, :enrolled])
         once = [np.array([random.choice(photographs[person]) for person in half]) for half in halves]
         yield Draw(
             index,
-            show(index, identities.encodings[pairs[:, 1]]),
+            show(index, identities.encodings[rows[:, enrolled]]),
             (show(index, identities.encodings[once[0]]), show(index, identities.encodings[once[1]])),
             (_statistics(identities, halves[0]), _statistics(identities, halves[1])),
         )
 
 
 def index_of(identities: Identities, rows: NDArray[np.intp]) -> Index:
-    """One person a row."""
+    """One person a row of intp[people, photographs]."""
     people = [PersonName(str(place), str(place)) for place in range(len(rows))]
-    return Index.of(
-        people, np.arange(len(rows)), identities.encodings[rows], model=identities.model, revision=1
-    )
+    owners = np.repeat(np.arange(len(rows)), rows.shape[1])
+    return Index.of(people, owners, identities.encodings[rows.ravel()], model=identities.model, revision=1)
 
 
 def show(index: Index, encodings: NDArray[np.float32]) -> Shown:

@@ -42,7 +42,7 @@ def plot(
         xscale="log",
         xlabel="strangers given a name, %",
         ylabel="people given their own name, %",
-        title=f"{model}: from one photograph a person; dot: the default, {threshold:g}",
+        title=f"{model.rpartition('-')[0]}, one photograph a person; dots: threshold {threshold:g}",
         ylim=(50, 100),
     )
     axes.grid(alpha=0.3)

@@ -35,6 +35,16 @@ def test_nobody_who_is_enrolled_is_a_stranger_and_everybody_else_is_one(draws: l
         assert [each.people for each in draw.others] == [75, 75]
 
 
+def test_several_photographs_of_each_may_be_enrolled_and_another_is_shown() -> None:
+    owners = np.repeat(np.arange(40), [3] * 4 + [1] * 36)
+    points = 10.0 * np.eye(40)[owners] + np.linspace(0, 1, len(owners))[:, None]
+    identities = Identities("points", owners, points.astype(np.float32))
+    (draw,) = make_draws(identities, people=4, count=1, seed=1, enrolled=2)
+    assert draw.index.owners.tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
+    assert draw.known.first.tolist() == [0, 1, 2, 3]
+    assert (draw.known.distances > 0).all()
+
+
 def test_draws_differ_and_repeat_themselves(identities: Identities, draws: list[Draw]) -> None:
     again = list(make_draws(identities, people=30, count=3, seed=1))
     for first, second in zip(draws, again, strict=True):
@@ -87,5 +97,5 @@ def test_quantiles_count_weights() -> None:
 
 
 def test_more_people_than_have_two_photographs_are_refused(identities: Identities) -> None:
-    with pytest.raises(SystemExit, match="only 80 people"):
+    with pytest.raises(SystemExit, match="only 80 people have more than 1 "):
         list(make_draws(identities, people=81, count=1, seed=1))

@@ -35,6 +35,8 @@ class Stage:
 
     def pipeline(self, started: StartTime, names: list[str], live: frozenset[str] = frozenset()) -> Pipeline:
         """A pipeline with a view for each of these cameras."""
+        # A file must give the same events twice, so nothing may be exchanged for a faster twin on the way.
+        self.engine.detector.prepare()
         config, own_threshold = self.config, self.engine.encoder.threshold
         strangers = Strangers(own_threshold, config.strangers.forget_after)
         views = {name: View(config.tracker, strangers, own_threshold, started.monotonic_ns) for name in names}

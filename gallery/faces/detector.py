@@ -51,6 +51,16 @@ class MtcnnDetector:
         self.engine = resolve_engine(engine, self.device)
         self._cascade = _cascade(self.device, self.engine, min_face_px, thresholds)
 
+    def prepare(self) -> None:
+        """Loads now what is otherwise loaded beside the work, after the first picture; takes a second or two.
+
+        From then on the same picture gives the same answer to the last bit, however often it is asked.
+        """
+        if self.device == "cpu":
+            from gallery.faces.mtcnn import compiler
+
+            compiler.load()
+
     def detect(self, images: Sequence[BgrImage]) -> list[Faces]:
         """One Faces an image, the largest face first; sizes may differ."""
         found = self._cascade.detect(images)

@@ -44,6 +44,9 @@ class Faces:
 class Detector(Protocol):
     """Finds faces."""
 
+    def prepare(self) -> None:
+        """Loads all there is to load; from then on equal pictures give equal answers, to the last bit."""
+
     def detect(self, images: Sequence[BgrImage]) -> list[Faces]:
         """One Faces an image; sizes may differ."""
 

@@ -41,6 +41,9 @@ class PaintedDetector:
         self.batches.append(len(images))
         return [self._detect_one(bgr) for bgr in images]
 
+    def prepare(self) -> None:
+        """Nothing to load."""
+
     def refine(self, images: Sequence[BgrImage], boxes: Sequence[NDArray[np.float32]]) -> list[Faces]:
         raise NotImplementedError("stills are not tracked")
 

@@ -322,7 +322,8 @@ def test_a_kill_in_the_middle_leaves_nothing_half(path: Path) -> None:
             people = gallery.people()
             assert {person.references for person in people} <= {REFERENCES}
             index = gallery.index(MODEL) if people else None
-            assert gallery.revision > revision
+            # Killed before its first commit, it changed nothing.
+            assert gallery.revision >= revision
             revision = gallery.revision
         if index is not None:
             rows = index.encodings.reshape(len(people), REFERENCES, 128)

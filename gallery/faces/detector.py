@@ -78,28 +78,28 @@ class MtcnnDetector:
 
 
 def resolve_engine(engine: str, device: str) -> str:
-    """The engine really used: "auto" is OpenVINO on a CPU if it is installed, else PyTorch.
+    """The engine really used: "auto" is OpenVINO in float32 on a CPU if it is installed, else PyTorch.
 
-    "openvino-bf16" finds the same boxes sooner on CPUs that have bfloat16; "auto" takes it there.
+    "openvino-bf16" screens windows with fewer digits, on CPUs that have them; "auto" never takes it.
     """
     if engine not in ENGINES:
         raise EngineUnavailable(f"engine must be one of {', '.join(ENGINES)}, not {engine!r}")
     installed = importlib.util.find_spec("openvino") is not None
     if engine == "auto":
-        return _fastest_openvino() if installed and device == "cpu" else "torch"
+        return "openvino" if installed and device == "cpu" else "torch"
     if engine != "torch" and device != "cpu":
         raise EngineUnavailable(f"engine {engine} is for the CPU, not for {device}: use auto or torch")
     if engine != "torch" and not installed:
         raise EngineUnavailable(f"engine {engine} needs the package openvino: use auto or torch")
-    if engine == "openvino-bf16" and _fastest_openvino() != engine:
+    if engine == "openvino-bf16" and not _has_bfloat16():
         raise EngineUnavailable(f"engine {engine} needs a CPU with bfloat16: use auto or openvino")
     return engine
 
 
-def _fastest_openvino() -> str:
+def _has_bfloat16() -> bool:
     from gallery.faces.mtcnn.openvino_nets import has_bfloat16
 
-    return "openvino-bf16" if has_bfloat16() else "openvino"
+    return has_bfloat16()
 
 
 def _cascade(device: str, engine: str, min_face_px: int, thresholds: tuple[float, float, float]) -> Cascade:

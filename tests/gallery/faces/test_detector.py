@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import importlib.util
 import subprocess
 import sys
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+import gallery.faces.detector
 from benchmarks.agreement import agreement
 from benchmarks.facenet_mtcnn import FacenetMtcnn
 from benchmarks.scenes import SAMPLES, compose, portraits
@@ -21,7 +22,7 @@ from gallery.faces.types import BgrImage, Faces
 from tests.conftest import REPOSITORY
 
 openvino_only = pytest.mark.skipif(
-    find_spec("openvino") is None, reason="the extra openvino is not installed"
+    importlib.util.find_spec("openvino") is None, reason="the extra openvino is not installed"
 )
 ENGINES = ["torch", pytest.param("openvino", marks=openvino_only)]
 
@@ -218,12 +219,31 @@ def frame_of(clip: Path, index: int) -> BgrImage:
 
 @openvino_only
 def test_windows_screened_in_bfloat16_give_the_boxes_of_float32() -> None:
-    if resolve_engine("auto", "cpu") != "openvino-bf16":
+    from gallery.faces.mtcnn.openvino_nets import has_bfloat16
+
+    if not has_bfloat16():
         pytest.skip("this CPU has no bfloat16")
     pictures = [scene(360, 641, faces=faces, seed=faces) for faces in (0, 1, 5, 15)]
     found = detector("openvino-bf16").detect(pictures)
     for exact, screened in zip(detector("openvino").detect(pictures), found, strict=True):
         np.testing.assert_allclose(screened.boxes, exact.boxes, atol=1e-3)
+
+
+@pytest.mark.parametrize(("bfloat16", "installed"), [(True, True), (False, True), (True, False)])
+def test_fewer_digits_are_never_chosen_unless_asked_for(
+    bfloat16: bool, installed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gallery.faces.detector, "_has_bfloat16", lambda: bfloat16)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object() if installed else None)
+    assert resolve_engine("auto", "cpu") == ("openvino" if installed else "torch")
+    assert resolve_engine("auto", "cuda:0") == "torch"
+
+
+def test_bfloat16_is_refused_on_a_cpu_without_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gallery.faces.detector, "_has_bfloat16", lambda: False)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
+    with pytest.raises(EngineUnavailable, match="needs a CPU with bfloat16: use auto or openvino"):
+        resolve_engine("openvino-bf16", "cpu")
 
 
 def test_an_engine_that_does_not_exist_is_refused() -> None:

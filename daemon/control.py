@@ -154,6 +154,7 @@ class Desk:
         message = json.loads(request)
         if not isinstance(message, dict) or message.get("op") not in self._operations:
             raise NotUnderstood(f"op must be one of {', '.join(self._operations)}")
+        self._gallery.who = str(message.get("who", ""))
         return self._operations[message["op"]](message)
 
     def _owner(self, request: Json) -> object:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from daemon import control_messages as messages
 from daemon.endpoint import IPC_PATH_BYTES
 from daemon.errors import UsageError
+from daemon.user import user_name
 from gallery.decision import Decision, Rules
 from gallery.matcher import Index
 from gallery.people import NewReference, Person, PersonName, PersonThreshold, Reference, check_model
@@ -136,7 +137,7 @@ class RemoteGallery:
         return None if found is None else messages.to_bytes(found["jpeg"])
 
     def _ask(self, operation: str, **arguments: object) -> Any:
-        request = json.dumps({"op": operation, **arguments}, ensure_ascii=False)
+        request = json.dumps({"op": operation, "who": user_name(), **arguments}, ensure_ascii=False)
         try:
             self._socket.send(request.encode())
             answer = json.loads(self._socket.recv())

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 from daemon.errors import UsageError
+from daemon.user import user_name
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,6 +57,7 @@ def open_desk(config: Config, *, create: bool = False) -> Iterator[PeopleDesk]:
 
     if not is_running(config.control_path):
         with Gallery.open(config.gallery_path, create=create) as gallery:
+            gallery.who = user_name()
             yield gallery
         return
     with RemoteGallery(config.control_path) as remote:

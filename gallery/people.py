@@ -35,7 +35,7 @@ class Person:
     name: str
     """Text to show, in any script, composed (NFC); unique in its gallery and never a path."""
     references: int
-    """How many references are kept of them."""
+    """How many references they are matched with; those that were set aside don't count."""
     first_enrolled_unix_ns: int
     """When they came in."""
     last_enrolled_unix_ns: int
@@ -76,6 +76,8 @@ class Reference:
     """0 to 1, how fit the face is to decide by."""
     enrolled_unix_ns: int
     """When it came in."""
+    set_aside: str | None = None
+    """The code of the finding for which it is not matched with for the time being; None: it is."""
 
 
 @dataclass(frozen=True, slots=True)

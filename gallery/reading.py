@@ -20,7 +20,8 @@ STORED = np.dtype("<f4")
 PEOPLE = """
     SELECT person.id, person.name, count(reference.id), person.enrolled_unix_ns,
            max(person.enrolled_unix_ns, ifnull(max(reference.enrolled_unix_ns), 0))
-    FROM person LEFT JOIN reference ON reference.person_id = person.id AND reference.is_not = 0
+    FROM person LEFT JOIN reference
+         ON reference.person_id = person.id AND reference.is_not = 0 AND reference.set_aside IS NULL
 """
 
 
@@ -39,10 +40,10 @@ def person(connection: sqlite3.Connection, name: str) -> Person | None:
 def references(
     connection: sqlite3.Connection, path: Path, person_id: str, *, is_not: bool
 ) -> list[Reference]:
-    """What a person is known by, or told not to be, oldest first, in the gallery's model."""
+    """What a person is known by, or told not to be, oldest first, in the gallery's model; also set aside."""
     rows = connection.execute(
         """SELECT reference.id, vector, checksum, encoding.model, source_digest, source_name, quality,
-                  enrolled_unix_ns
+                  enrolled_unix_ns, set_aside
            FROM reference JOIN encoding ON encoding.reference_id = reference.id
            WHERE person_id = ? AND is_not = ? AND encoding.model = (SELECT model FROM gallery)
            ORDER BY enrolled_unix_ns, reference.rowid""",
@@ -85,7 +86,8 @@ def index(connection: sqlite3.Connection, path: Path, model: str | None) -> Inde
         ).fetchall()
         rows = connection.execute(
             """SELECT reference_id, person_id, vector, checksum, is_not
-               FROM encoding JOIN reference ON reference.id = reference_id WHERE model = ?
+               FROM encoding JOIN reference ON reference.id = reference_id
+               WHERE model = ? AND set_aside IS NULL
                ORDER BY reference.rowid""",
             (kept,),
         ).fetchall()

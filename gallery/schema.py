@@ -10,6 +10,7 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from gallery.errors import GalleryBusy, GalleryDamaged, GalleryError, GalleryMissing, GalleryRefused
+from gallery.migrations import MIGRATIONS
 
 APPLICATION_ID = 0x76534744
 """Stands in the file's header and says whose file it is ("vSGD")."""
@@ -19,58 +20,6 @@ BUSY_TIMEOUT_S = 5.0
 
 HEADER_MAGIC = b"SQLite format 3\x00"
 HEADER_BYTES = 100
-
-MIGRATIONS: tuple[tuple[str, ...], ...] = (
-    (
-        """CREATE TABLE gallery (
-            one      INTEGER PRIMARY KEY CHECK (one = 1),
-            revision INTEGER NOT NULL,  -- rises by one with every change
-            model    TEXT               -- what made the encodings that are compared; NULL: none yet
-        ) STRICT""",
-        "INSERT INTO gallery (one, revision, model) VALUES (1, 0, NULL)",
-        """CREATE TABLE person (
-            id               TEXT PRIMARY KEY,
-            name             TEXT NOT NULL UNIQUE,
-            enrolled_unix_ns INTEGER NOT NULL
-        ) STRICT""",
-        """CREATE TABLE reference (
-            id               TEXT PRIMARY KEY,
-            person_id        TEXT NOT NULL REFERENCES person (id) ON DELETE CASCADE,
-            source_digest    TEXT NOT NULL,  -- SHA-256 of the image's bytes
-            source_name      TEXT NOT NULL,
-            quality          REAL NOT NULL,
-            enrolled_unix_ns INTEGER NOT NULL
-        ) STRICT""",
-        "CREATE INDEX reference_of_person ON reference (person_id)",
-        "CREATE UNIQUE INDEX reference_of_image ON reference (source_digest)",
-        # A table of its own, so that a change of encoder can fill a second model beside the first.
-        """CREATE TABLE encoding (
-            reference_id TEXT NOT NULL REFERENCES reference (id) ON DELETE CASCADE,
-            model        TEXT NOT NULL,
-            vector       BLOB NOT NULL,     -- float32[d], little-endian
-            checksum     INTEGER NOT NULL,  -- CRC-32 of vector: SQLite checks its pages, not our numbers
-            PRIMARY KEY (reference_id, model)
-        ) STRICT""",
-    ),
-    (
-        # 1: a face that the person was told not to be.
-        "ALTER TABLE reference ADD COLUMN is_not INTEGER NOT NULL DEFAULT 0 CHECK (is_not IN (0, 1))",
-        # An image shows one person; whom it does not show may be several.
-        "DROP INDEX reference_of_image",
-        "CREATE UNIQUE INDEX reference_of_image ON reference (source_digest) WHERE is_not = 0",
-        "CREATE UNIQUE INDEX image_of_person ON reference (person_id, source_digest)",
-        """CREATE TABLE threshold (
-            person_id          TEXT PRIMARY KEY REFERENCES person (id) ON DELETE CASCADE,
-            distance           REAL NOT NULL CHECK (distance > 0),
-            model              TEXT NOT NULL,    -- of the encodings that it was calibrated for
-            fmr                REAL NOT NULL,    -- the probability that was asked for
-            people             INTEGER NOT NULL, -- how many were enrolled then
-            calibrated_unix_ns INTEGER NOT NULL,
-            checksum           INTEGER NOT NULL  -- CRC-32 of distance, person and model
-        ) STRICT""",
-    ),
-)
-"""The statements that lead from version i to i + 1; `user_version` counts those that a file has had."""
 
 
 def open_connection(path: Path, create: bool) -> sqlite3.Connection:

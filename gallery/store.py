@@ -8,6 +8,7 @@ import uuid
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -15,7 +16,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from gallery import reading, schema
+from gallery import reading, schema, trail
 from gallery.decision import Decision, Rules, decide
 from gallery.errors import DuplicateImage, GalleryError, PersonExists, PersonUnknown
 from gallery.matcher import Index
@@ -28,6 +29,7 @@ from gallery.people import (
     check_model,
     clean_name,
 )
+from gallery.trail import Entry, Note
 
 
 class Gallery:
@@ -42,6 +44,8 @@ class Gallery:
         self._searched: Index | None = None
         self.path = path
         """The file."""
+        self.who = ""
+        """In whose name it is changed, for the trail; '': not known."""
 
     @classmethod
     def open(cls, path: Path, create: bool = True) -> Self:
@@ -135,9 +139,10 @@ class Gallery:
         if not references:
             raise GalleryError(f"{wanted}: nobody is enrolled without a reference")
         vectors = [_as_stored(reference) for reference in references]
-        with self._change():
+        with self.change() as note:
             self._claim_model(references, vectors)
             person_id = self._enter(wanted, enrolled_unix_ns)
+            note("enrolled", person_id, references=len(references))
             for reference, vector in zip(references, vectors, strict=True):
                 owner = self.owner(reference.source_digest)
                 if owner is not None:
@@ -148,8 +153,9 @@ class Gallery:
     def add_not(self, name: str, references: Sequence[NewReference], enrolled_unix_ns: int) -> Person:
         """Adds faces that this person, who must be enrolled, is not; all of these or none."""
         vectors = [_as_stored(reference) for reference in references]
-        with self._change():
+        with self.change() as note:
             person = self.person(name)
+            note("enrolled_not", person.id, references=len(references))
             self._claim_model(references, vectors)
             for reference, vector in zip(references, vectors, strict=True):
                 self._keep(person.id, person.name, reference, vector, enrolled_unix_ns, is_not=True)
@@ -161,11 +167,12 @@ class Gallery:
         """Gives people, by their ids, thresholds of their own; whoever is not named has none any more."""
         if not all(math.isfinite(distance) and distance > 0 for distance in distances.values()):
             raise GalleryError("a threshold must be a number above 0")
-        with self._change():
+        with self.change() as note:
             check_model(self.model, model)
             known = {person.id for person in self.people()}
             if not known.issuperset(distances):
                 raise PersonUnknown("somebody was forgotten meanwhile: calibrate again")
+            note("thresholds_set", None, people=len(distances), fmr=fmr)
             self._connection.execute("DELETE FROM threshold")
             self._connection.executemany(
                 "INSERT INTO threshold VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -185,8 +192,9 @@ class Gallery:
 
     def forget(self, name: str) -> Person:
         """Removes a person and everything kept of them, and returns who it was."""
-        with self._change():
+        with self.change() as note:
             person = self.person(name)
+            note("forgotten", person.id, references=person.references)
             self._connection.execute("DELETE FROM person WHERE id = ?", (person.id,))
             # With nobody left, the next to be enrolled may be of another model.
             self._connection.execute(
@@ -198,8 +206,9 @@ class Gallery:
     def rename(self, old: str, new: str) -> Person:
         """Gives a person another name; their id and references stay."""
         wanted = clean_name(new)
-        with self._change():
+        with self.change() as note:
             person = self.person(old)
+            note("renamed", person.id)
             taken = self._connection.execute(
                 "SELECT 1 FROM person WHERE name = ? AND id != ?", (wanted, person.id)
             ).fetchone()
@@ -226,10 +235,16 @@ class Gallery:
             return reading.index(self._connection, self.path, model)
 
     @contextmanager
-    def _change(self) -> Iterator[None]:
+    def change(self) -> Iterator[Note]:
+        """Everything within is one change, with its entry in the trail: whole, or not at all."""
         with schema.explained(self.path), schema.transaction(self._connection):
-            yield
+            yield partial(trail.note, self._connection, self.who)
             self._connection.execute("UPDATE gallery SET revision = revision + 1")
+
+    def trail(self) -> list[Entry]:
+        """Who did what, the oldest first."""
+        with schema.explained(self.path):
+            return trail.entries(self._connection)
 
     def _claim_model(self, references: Sequence[NewReference], vectors: Sequence[bytes]) -> None:
         kept = self.model
@@ -247,7 +262,10 @@ class Gallery:
         if row is not None:
             return str(row[0])
         person_id = str(uuid.uuid4())
-        self._connection.execute("INSERT INTO person VALUES (?, ?, ?)", (person_id, name, enrolled_unix_ns))
+        self._connection.execute(
+            "INSERT INTO person (id, name, enrolled_unix_ns) VALUES (?, ?, ?)",
+            (person_id, name, enrolled_unix_ns),
+        )
         return person_id
 
     def _keep(
@@ -264,7 +282,9 @@ class Gallery:
             raise DuplicateImage(reference.source_digest, name)
         key = str(uuid.uuid4())
         self._connection.execute(
-            "INSERT INTO reference VALUES (?, ?, ?, ?, ?, ?, ?)",
+            """INSERT INTO reference
+               (id, person_id, source_digest, source_name, quality, enrolled_unix_ns, is_not)
+               VALUES (?, ?, ?, ?, ?, ?, ?)""",
             (
                 key,
                 person_id,

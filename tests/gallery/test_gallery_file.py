@@ -25,7 +25,8 @@ from gallery.errors import (
     GalleryMissing,
     GalleryRefused,
 )
-from gallery.schema import APPLICATION_ID, MIGRATIONS, transaction
+from gallery.migrations import MIGRATIONS
+from gallery.schema import APPLICATION_ID, transaction
 from gallery.store import Gallery
 from tests.gallery.builders import ENROLLED_UNIX_NS, MODEL, reference
 from tests.gallery.enrolling_process import REFERENCES
@@ -142,13 +143,13 @@ def test_a_newer_visageds_gallery_is_refused_and_not_touched(path: Path) -> None
 
 def test_an_older_gallery_is_brought_forward_once(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(path, people=2)
-    more = (*MIGRATIONS, ("ALTER TABLE person ADD COLUMN note TEXT",))
+    more = (*MIGRATIONS, ("ALTER TABLE person ADD COLUMN later TEXT",))
     monkeypatch.setattr("gallery.schema.MIGRATIONS", more)
     for _ in range(2):
         with Gallery.open(path) as gallery:
             assert len(gallery.people()) == 2
             assert gallery._connection.execute("PRAGMA user_version").fetchone() == (len(more),)
-            assert gallery._connection.execute("SELECT note FROM person").fetchall() == [(None,), (None,)]
+            assert gallery._connection.execute("SELECT later FROM person").fetchall() == [(None,), (None,)]
 
 
 def test_a_file_of_version_1_keeps_everybody_and_takes_what_came_later(path: Path) -> None:
@@ -180,13 +181,13 @@ def test_a_migration_that_fails_leaves_the_gallery_as_it_was(
     with monkeypatch.context() as patch:
         patch.setattr(
             "gallery.schema.MIGRATIONS",
-            (*MIGRATIONS, ("ALTER TABLE person ADD COLUMN note TEXT", "SELECT nonsense")),
+            (*MIGRATIONS, ("ALTER TABLE person ADD COLUMN later TEXT", "SELECT nonsense")),
         )
         with pytest.raises(sqlite3.OperationalError, match="nonsense"):
             Gallery.open(path)
     with Gallery.open(path) as gallery:
         columns = gallery._connection.execute("SELECT name FROM pragma_table_info('person')").fetchall()
-    assert ("note",) not in columns
+    assert ("later",) not in columns
 
 
 @pytest.mark.parametrize("kept", [100, 4096, 5000, 0.5, 0.99])

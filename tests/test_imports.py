@@ -23,6 +23,8 @@ HEAVY_HOMES = {
         "daemon/client.py",
         "daemon/control.py",
         "daemon/control_client.py",
+        "daemon/keys.py",
+        "daemon/security.py",
     },
     "sqlite3": {"gallery/store.py", "gallery/schema.py", "gallery/reading.py"},
 }

@@ -63,8 +63,7 @@ class ControlServer:
     def __init__(self, path: Path, facts: Facts, live: Live) -> None:
         """Binds at once."""
         endpoint = check_bind(f"ipc://{path}")
-        claim(path)
-        self._path = path
+        self._claim = claim(path)
         self._facts = facts
         self._live = live
         self._stop = threading.Event()
@@ -78,9 +77,11 @@ class ControlServer:
         except zmq.ZMQError as error:
             self._socket.close()
             self._context.term()
+            self._claim.release()
             raise BindRefused(f"{endpoint.uri} can't be bound: {zmq.strerror(error.errno or 0)}") from None
         finally:
             os.umask(mask)
+        self._claim.bound()
         self._thread = threading.Thread(target=self._serve, name="control")
 
     def __enter__(self) -> ControlServer:
@@ -94,7 +95,7 @@ class ControlServer:
         self._thread.join()
         self._socket.close()
         self._context.term()
-        self._path.unlink(missing_ok=True)
+        self._claim.release()
 
     def check(self) -> None:
         """Raises if the thread died of a bug, which it has told on stderr: a daemon without it would lie."""

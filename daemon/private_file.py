@@ -16,8 +16,8 @@ def make_folder(folder: Path) -> None:
     """Makes it and what is missing above it, all of them 0700."""
     missing = [each for each in (folder, *folder.parents) if not each.exists()]
     for each in reversed(missing):
-        # Bits that the umask takes are the owner's own: a folder nobody can enter is his to mend.
         each.mkdir(mode=FOLDER_MODE, exist_ok=True)
+        each.chmod(FOLDER_MODE)
 
 
 def create(file: Path, text: str) -> None:
@@ -41,12 +41,17 @@ def replace(file: Path, text: str) -> None:
 @contextmanager
 def locked(file: Path) -> Iterator[None]:
     """One process, and one thread of it, at a time; waits for the others. The file stays, empty."""
-    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, FILE_MODE)
+    descriptor = open_lock(file)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
         os.close(descriptor)
+
+
+def open_lock(file: Path) -> int:
+    """A descriptor of an empty file, made where there is none; processes that we start don't get it."""
+    return os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, FILE_MODE)
 
 
 def is_private(file: Path) -> bool:

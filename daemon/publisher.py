@@ -6,7 +6,6 @@ import logging
 import os
 import threading
 import time
-from pathlib import Path
 from types import TracebackType
 
 import zmq
@@ -58,8 +57,7 @@ class Publisher:
     def __init__(self, bind: str, *, insecure: bool = False) -> None:
         """Binds at once; raises BindRefused where that must not or can't be."""
         endpoint = check_bind(bind, insecure)
-        if endpoint.path is not None:
-            claim(endpoint.path)
+        self._claim = None if endpoint.path is None else claim(endpoint.path)
         self.overruns = 0
         """How often a subscriber's queue became full; it lost events then, ZeroMQ does not say how many."""
         self._connections: set[int] = set()
@@ -67,7 +65,6 @@ class Publisher:
         self._prefixes: set[bytes] = set()
         self._news_s = time.monotonic()
         self._listened_s = self._news_s
-        self._path: Path | None = None
         self._context = zmq.Context(io_threads=1)
         self._socket = self._context.socket(zmq.XPUB)
         self._monitor = self._context.socket(zmq.PAIR)
@@ -75,7 +72,8 @@ class Publisher:
             _configure(self._socket, endpoint)
             self._watch_peers()
             _bind(self._socket, endpoint.uri, private=endpoint.path is not None)
-            self._path = endpoint.path
+            if self._claim is not None:
+                self._claim.bound()
         except BaseException:
             self.close(0)
             raise
@@ -133,9 +131,8 @@ class Publisher:
         """Lets what is queued travel for at most this long, then drops it. May be called twice."""
         if self._socket.closed:
             return
-        if self._path is not None:
-            # ZeroMQ leaves it. Before closing, while it is certainly still ours.
-            self._path.unlink(missing_ok=True)
+        if self._claim is not None:
+            self._claim.release()
         self._socket.disable_monitor()
         self._monitor.close(0)
         self._socket.close(linger_ms)

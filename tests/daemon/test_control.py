@@ -14,7 +14,7 @@ import zmq
 
 from daemon.control import ControlServer, Facts, Live
 from daemon.control_client import RemoteGallery, is_running
-from daemon.endpoint import BindRefused
+from daemon.endpoint import BindRefused, claim
 from daemon.errors import UsageError
 from daemon.memory import Named
 from gallery.decision import Decision, Rules, decide
@@ -252,7 +252,7 @@ def test_a_folder_that_takes_no_socket_is_told_in_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Gone between the claim and the binding, as good as a folder that may not be written to.
-    monkeypatch.setattr("daemon.control.claim", lambda path: None)
+    monkeypatch.setattr("daemon.control.claim", lambda path: claim(tmp_path / "elsewhere"))
     with pytest.raises(BindRefused, match="can't be bound: No such file"):
         ControlServer(tmp_path / "gone" / "control.sock", Facts("1.0", "", MODEL), LIVE)
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import socket
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+import zmq
 
 from daemon.endpoint import BindRefused, Endpoint, check_bind, claim
+from tests.conftest import REPOSITORY
 
 
 @pytest.mark.parametrize(
@@ -97,21 +101,116 @@ def test_a_path_of_a_socket_is_bound(tmp_path: Path) -> None:
     assert check_bind(f"ipc://{path}") == Endpoint(f"ipc://{path}", ipv6=False, local=True, path=path)
 
 
-def test_the_folder_of_a_socket_is_private_where_we_make_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("bind", EXPOSED)
+def test_what_others_could_reach_is_bound_where_only_listed_keys_get_in(bind: str) -> None:
+    endpoint = check_bind(bind, key="replay", curve=True)
+    assert (endpoint.uri, endpoint.local) == (bind, False)
+
+
+def test_a_refusal_names_the_key_of_the_configuration() -> None:
+    with pytest.raises(BindRefused, match=r"\[events\] replay .* curve = true"):
+        check_bind("tcp://*:5557", key="replay")
+
+
+def test_the_folders_of_a_socket_are_private_where_we_make_them(tmp_path: Path) -> None:
     mask = os.umask(0)
     try:
-        claim(tmp_path / "run" / "events.sock")
+        claimed = claim(tmp_path / "run" / "visaged" / "events.sock")
     finally:
         os.umask(mask)
-    assert stat.S_IMODE((tmp_path / "run").stat().st_mode) == 0o700
+    for folder in (tmp_path / "run", tmp_path / "run" / "visaged"):
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    (lock,) = (tmp_path / "run" / "visaged").iterdir()
+    assert stat.S_IMODE(lock.stat().st_mode) == 0o600
+    claimed.release()
+    assert not lock.exists()
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o1777, 0o770, 0o702])
+def test_a_folder_that_others_may_write_into_is_refused(tmp_path: Path, mode: int) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run").chmod(mode)
+    with pytest.raises(BindRefused, match="others may write there"):
+        claim(tmp_path / "run" / "events.sock")
+
+
+def test_a_folder_that_others_may_only_look_into_will_do(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    claim(tmp_path / "events.sock").release()
 
 
 def test_a_socket_that_nobody_has_open_makes_way(tmp_path: Path) -> None:
     path = tmp_path / "events.sock"
     with socket.socket(socket.AF_UNIX) as left_behind:
         left_behind.bind(str(path))
-    claim(path)
+    claimed = claim(path)
     assert not path.exists()
+    claimed.release()
+
+
+def test_of_many_that_claim_a_path_at_once_one_has_it(tmp_path: Path) -> None:
+    path = tmp_path / "events.sock"
+    with socket.socket(socket.AF_UNIX) as left_behind:
+        left_behind.bind(str(path))
+    code = (
+        "import sys, time; from pathlib import Path; from daemon.endpoint import BindRefused, claim\n"
+        "sys.stdin.readline()\n"
+        "try: claimed = claim(Path(sys.argv[1])); print('mine', flush=True); sys.stdin.readline()\n"
+        "except BindRefused as refused: print(refused)"
+    )
+    rivals = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, str(path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=REPOSITORY,
+        )
+        for _ in range(8)
+    ]
+    try:
+        for rival in rivals:
+            assert rival.stdin is not None
+            rival.stdin.write("go\n")
+            rival.stdin.flush()
+        told = [rival.stdout.readline().strip() for rival in rivals if rival.stdout is not None]
+        assert sorted(told) == sorted([f"ipc://{path} is taken: another visaged has it"] * 7 + ["mine"])
+    finally:
+        for rival in rivals:
+            rival.kill()
+            rival.communicate()
+    # The one that had it was killed without any chance to let go.
+    claim(path).release()
+
+
+def test_whoever_waits_for_a_path_gets_it_when_it_is_released(tmp_path: Path) -> None:
+    path = tmp_path / "events.sock"
+    first = claim(path)
+    for _ in range(2):
+        with pytest.raises(BindRefused, match="another visaged"):
+            claim(path)
+    first.release()
+    first.release()
+    second = claim(path)
+    first.release()
+    with pytest.raises(BindRefused, match="another visaged"):
+        claim(path)
+    second.release()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_socket_that_is_put_in_our_place_is_noticed_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "events.sock"
+    claimed = claim(path)
+    assert not claimed.is_stolen()
+    with zmq.Context() as context, context.socket(zmq.PUB) as ours, context.socket(zmq.PUB) as thief:
+        ours.bind(f"ipc://{path}")
+        claimed.bound()
+        assert not claimed.is_stolen()
+        thief.bind(f"ipc://{path}")
+        assert claimed.is_stolen()
+        claimed.release()
+        assert path.is_socket()
 
 
 def test_a_socket_that_somebody_listens_on_stays(tmp_path: Path) -> None:

@@ -56,6 +56,7 @@ ImageReason = Literal[
     "not_found",
     "not_a_file",
     "unreadable",
+    "outside_tree",
     "empty",
     "too_large_file",
     "too_many_pixels",

@@ -22,6 +22,7 @@ from PIL import Image, ImageOps
 
 from gallery.errors import ImageRefused
 from gallery.images import LARGEST_FILE_BYTES, open_image
+from tests.gallery.bad_images import encoded, png, png_chunk
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 
@@ -35,23 +36,8 @@ def quarters(width: int = 64, height: int = 48) -> Image.Image:
     return picture
 
 
-def encoded(picture: Image.Image, kind: str, **options: object) -> bytes:
-    buffer = BytesIO()
-    picture.save(buffer, kind, **options)
-    return buffer.getvalue()
-
-
 def bgr(picture: Image.Image) -> NDArray[np.uint8]:
     return np.asarray(picture.convert("RGB"))[:, :, ::-1]
-
-
-def png_chunk(kind: bytes, body: bytes) -> bytes:
-    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
-
-def png(width: int, height: int, *chunks: bytes, bits: int = 8, colour: int = 2) -> bytes:
-    header = png_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, 0))
-    return b"\x89PNG\r\n\x1a\n" + header + b"".join(chunks) + png_chunk(b"IEND", b"")
 
 
 def refusal(path: Path) -> ImageRefused:
@@ -163,6 +149,32 @@ def test_a_palette_with_a_transparent_colour_is_read(path: Path) -> None:
     assert open_image(path).bgr.tolist() == [[[0, 0, 255], [255, 255, 255]]]
 
 
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_it_is_told_what_a_file_holds_whatever_it_is_called(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "photo.heic"
+    path.write_bytes(encoded(quarters(), kind))
+    assert open_image(path).format == kind
+
+
+def test_a_tree_is_not_left_by_links_but_may_have_links_within(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    (tree / "ann").mkdir(parents=True)
+    for place in (tree / "ann" / "real", tmp_path / "outside"):
+        place.write_bytes(encoded(quarters(), "PNG"))
+    (tree / "within").symlink_to(tree / "ann" / "real")
+    (tree / "out").symlink_to(tmp_path / "outside")
+    (tree / "folder").symlink_to(tmp_path)
+    (tmp_path / "door").symlink_to(tree)
+    for inside in (tree / "ann" / "real", tree / "within", tmp_path / "door" / "within"):
+        assert open_image(inside, tree).bgr.shape == (48, 64, 3)
+    assert open_image(tree / "within", tmp_path / "door").format == "PNG"
+    for outside in (tree / "out", tree / "folder" / "outside", tree / ".." / "outside"):
+        assert open_image(outside).format == "PNG"
+        with pytest.raises(ImageRefused) as refused:
+            open_image(outside, tree)
+        assert refused.value.reason == "outside_tree"
+
+
 def test_a_link_to_a_picture_is_followed(path: Path) -> None:
     path.write_bytes(encoded(quarters(), "PNG"))
     link = path.with_name("link")
@@ -174,12 +186,6 @@ def test_a_photo_of_several_pictures_gives_the_first(path: Path) -> None:
     buffer = BytesIO()
     quarters().save(buffer, "MPO", save_all=True, append_images=[Image.new("RGB", (8, 8))], quality=95)
     path.write_bytes(buffer.getvalue())
-    assert open_image(path).bgr.shape == (48, 64, 3)
-
-
-def test_a_files_name_does_not_matter(tmp_path: Path) -> None:
-    path = tmp_path / "photo.heic"
-    path.write_bytes(encoded(quarters(), "JPEG"))
     assert open_image(path).bgr.shape == (48, 64, 3)
 
 

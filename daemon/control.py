@@ -18,6 +18,8 @@ import zmq
 from daemon import control_messages as messages
 from daemon.control_messages import Json
 from daemon.endpoint import BindRefused, check_bind, claim
+from daemon.errors import UsageError
+from daemon.keys import Keyring
 from daemon.memory import Named
 from gallery.decision import decide
 from gallery.errors import GalleryError
@@ -45,6 +47,8 @@ class Facts:
     """Path of the gallery's file."""
     model: str
     """The only model whose encodings are taken."""
+    state_dir: str
+    """Path of the folder that holds the keys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,13 +141,16 @@ class Desk:
             "index": lambda request: messages.from_index(self._newest()),
             "decide": self._decide,
             "snapshot": self._picture,
+            "keys": lambda request: self._told_keys(),
+            "add_key": self._add_key,
+            "revoke_key": self._revoke_key,
         }
 
     def answer(self, request: bytes) -> bytes:
         """One JSON document: {"ok": what was asked for} or {"error": {kind, text, fields}}."""
         try:
             answer = {"ok": self._do(request)}
-        except GalleryError as error:
+        except (GalleryError, UsageError) as error:
             answer = {"error": messages.from_error(error)}
         except (NotUnderstood, KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
             # Whoever can open the socket may say anything; only the gallery's own state is our fault.
@@ -219,6 +226,27 @@ class Desk:
         if self._gallery.changed():
             self._index = self._gallery.index(self._facts.model)
         return self._index
+
+    def _told_keys(self) -> object:
+        keyring = self._keyring()
+        return {
+            "server": keyring.server_public,
+            "clients": [asdict(client) for client in keyring.clients()],
+        }
+
+    def _add_key(self, request: Json) -> object:
+        client = self._keyring().add(str(request["name"]), str(request["public"]), time.time_ns())
+        logger.info("%s has a key from now on", client.name)
+        return asdict(client)
+
+    def _revoke_key(self, request: Json) -> object:
+        client = self._keyring().revoke(str(request["name"]), time.time_ns())
+        logger.info("the key of %s is revoked", client.name)
+        return asdict(client)
+
+    def _keyring(self) -> Keyring:
+        # As it is in the files: the sockets' own follow those.
+        return Keyring.load(Path(self._facts.state_dir))
 
     def _picture(self, request: Json) -> object:
         jpeg = self._live.snapshot(str(request["camera"]))

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from daemon import control_messages as messages
 from daemon.endpoint import IPC_PATH_BYTES
 from daemon.errors import UsageError
+from daemon.keys import Client
 from daemon.user import user_name
 from gallery.decision import Decision, Rules
 from gallery.matcher import Index
@@ -135,6 +136,19 @@ class RemoteGallery:
         """A JPEG of the newest frame the daemon has of this camera; None: it has none."""
         found = self._ask("snapshot", camera=camera)
         return None if found is None else messages.to_bytes(found["jpeg"])
+
+    def keys(self) -> tuple[str, list[Client]]:
+        """The daemon's public key, and everybody who ever got one."""
+        told = self._ask("keys")
+        return str(told["server"]), [Client(**each) for each in told["clients"]]
+
+    def add_key(self, name: str, public: str) -> Client:
+        """As Keyring.add; the daemon notes the time by its own clock."""
+        return Client(**self._ask("add_key", name=name, public=public))
+
+    def revoke_key(self, name: str) -> Client:
+        """As Keyring.revoke; the daemon notes the time by its own clock."""
+        return Client(**self._ask("revoke_key", name=name))
 
     def _ask(self, operation: str, **arguments: object) -> Any:
         request = json.dumps({"op": operation, "who": user_name(), **arguments}, ensure_ascii=False)

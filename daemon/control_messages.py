@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from daemon.errors import UsageError
 from gallery import errors
 from gallery.decision import Decision, Rules
 from gallery.matcher import Index, RunnerUp
@@ -131,13 +132,15 @@ def to_index(message: Json) -> Index:
     return Index.of(**{**message, **arrays, "people": people})
 
 
-def from_error(error: errors.GalleryError) -> Json:
+def from_error(error: errors.GalleryError | UsageError) -> Json:
     """A refusal, with what is needed to raise it again on the other side."""
     return {"kind": type(error).__name__, "text": str(error), "fields": dict(vars(error))}
 
 
-def to_error(message: Json) -> errors.GalleryError:
+def to_error(message: Json) -> errors.GalleryError | UsageError:
     """The same refusal, to be raised on this side; a kind that we don't know becomes the plain one."""
+    if message["kind"] in {UsageError.__name__, "KeysUnusable"}:
+        return UsageError(message["text"])
     if message["kind"] == errors.DuplicateImage.__name__:
         return errors.DuplicateImage(**message["fields"])
     kind = getattr(errors, message["kind"], errors.GalleryError)

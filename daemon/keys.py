@@ -81,6 +81,11 @@ class Keyring:
             raise KeysUnusable(f"{folder}: the keys can't be used: {error.strerror}") from None
         return keyring
 
+    @property
+    def server_public(self) -> str:
+        """By which clients know the daemon."""
+        return self.server.public
+
     def clients(self) -> list[Client]:
         """Everybody who ever got a key, the first one first."""
         with self._lock:

@@ -88,7 +88,7 @@ class Service:
     def run(self, device: str, await_subscribers: int, *, insecure: bool) -> None:
         """Until every camera has ended or the stop is set; raises BindRefused where a socket can't be had."""
         model = self._stage.index.model
-        facts = Facts(version(), str(self._gallery.path), model)
+        facts = Facts(version(), str(self._gallery.path), model, str(self._config.state_dir))
         live = Live(self._snapshot, self._memory.find)
         with (
             Publisher(self._config.events.bind, insecure=insecure) as publisher,

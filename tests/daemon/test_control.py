@@ -47,7 +47,7 @@ def control(tmp_path: Path) -> Iterator[Path]:
     """The control socket of a server that has an empty gallery."""
     path, database = tmp_path / "state" / "control.sock", tmp_path / "state" / "gallery.db"
     Gallery.open(database).close()
-    facts = Facts("1.0", str(database), MODEL)
+    facts = Facts("1.0", str(database), MODEL, str(tmp_path / "state"))
     with ControlServer(path, facts, LIVE):
         yield path
 
@@ -223,7 +223,7 @@ def test_only_the_owner_may_open_the_socket(control: Path) -> None:
 
 def test_a_second_daemon_is_refused_and_the_first_keeps_its_socket(control: Path, tmp_path: Path) -> None:
     with pytest.raises(BindRefused, match="taken"):
-        ControlServer(control, Facts("1.0", str(tmp_path / "other.db"), MODEL), LIVE)
+        ControlServer(control, Facts("1.0", str(tmp_path / "other.db"), MODEL, str(tmp_path)), LIVE)
     with RemoteGallery(control) as remote:
         assert remote.people() == []
 
@@ -254,7 +254,7 @@ def test_a_folder_that_takes_no_socket_is_told_in_one_line(
     # Gone between the claim and the binding, as good as a folder that may not be written to.
     monkeypatch.setattr("daemon.control.claim", lambda path: claim(tmp_path / "elsewhere"))
     with pytest.raises(BindRefused, match="can't be bound: No such file"):
-        ControlServer(tmp_path / "gone" / "control.sock", Facts("1.0", "", MODEL), LIVE)
+        ControlServer(tmp_path / "gone" / "control.sock", Facts("1.0", "", MODEL, ""), LIVE)
 
 
 def test_a_reference_that_cannot_be_kept_is_refused_and_harms_nothing(control: Path) -> None:

@@ -178,7 +178,7 @@ def test_of_an_encoder_that_was_not_measured_no_threshold_is_made_up(visaged: Sh
 def test_a_running_daemons_gallery_is_calibrated_over_its_socket(visaged: Shell) -> None:
     enrol_points(visaged, {"Ann": [0.0, 0.0], "Bea": [9.0, 0.0]})
     state = visaged.folder / "state"
-    facts = Facts("1.0", str(state / "gallery.db"), MODEL)
+    facts = Facts("1.0", str(state / "gallery.db"), MODEL, str(state))
     live = Live(lambda camera: None, lambda track: None)
     with ControlServer(state / "control.sock", facts, live):
         assert visaged("calibrate", "--fmr", "0.0001").code == 0

@@ -1,0 +1,60 @@
+"""The keys that a command works on: the running daemon's if one runs, else the files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from daemon.config import Config
+    from daemon.control_client import RemoteGallery
+    from daemon.keys import Client
+
+
+class KeysDesk(Protocol):
+    """What commands ask of keys, near or far."""
+
+    @property
+    def server_public(self) -> str: ...
+    def clients(self) -> list[Client]: ...
+    def add(self, name: str, public: str, unix_ns: int) -> Client: ...
+    def revoke(self, name: str, unix_ns: int) -> Client: ...
+
+
+class RemoteKeys:
+    """Those of a running daemon, which notes the times by its own clock."""
+
+    def __init__(self, remote: RemoteGallery) -> None:
+        self._remote = remote
+
+    @property
+    def server_public(self) -> str:
+        """As Keyring.server_public."""
+        return self._remote.keys()[0]
+
+    def clients(self) -> list[Client]:
+        """As Keyring.clients."""
+        return self._remote.keys()[1]
+
+    def add(self, name: str, public: str, unix_ns: int) -> Client:
+        """As Keyring.add."""
+        return self._remote.add_key(name, public)
+
+    def revoke(self, name: str, unix_ns: int) -> Client:
+        """As Keyring.revoke."""
+        return self._remote.revoke_key(name)
+
+
+@contextmanager
+def open_keys(config: Config) -> Iterator[KeysDesk]:
+    """The keys of the daemon that runs with this configuration, else those of its state folder."""
+    from daemon.control_client import RemoteGallery, is_running
+    from daemon.keys import Keyring
+
+    if not is_running(config.control_path):
+        yield Keyring.load(config.state_dir)
+        return
+    # Over the socket also because the files have to stay the daemon's own, whoever runs the command.
+    with RemoteGallery(config.control_path) as remote:
+        yield RemoteKeys(remote)

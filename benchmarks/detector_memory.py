@@ -1,6 +1,7 @@
 """Watches the detector's memory over frames of ever other sizes: it must not grow after the first minute.
 
-uv run python -m benchmarks.detector_memory [--minutes 30] [--engine auto] [--device cpu] [--json]
+uv run python -m benchmarks.detector_memory [--minutes 30] [--engine auto] [--device cpu]
+    [--threads N] [--json]
 
 Prints a line a minute; exits 1 if the process ever needs over 5 % more than after the first.
 """
@@ -21,6 +22,7 @@ import torch
 
 from benchmarks.machine import machine_line
 from benchmarks.scenes import compose, portraits
+from gallery.faces import threads
 from gallery.faces.detector import MtcnnDetector
 from gallery.faces.types import BgrImage
 
@@ -74,8 +76,10 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--engine", default="auto")
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--threads", type=int, default=None)
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
+    threads.configure(given.threads)
     detector = MtcnnDetector(given.device, engine=given.engine)
     taken: list[Sample] = []
     for sample in samples(detector, given.minutes):

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from gallery.faces.memory import Tidier
 from gallery.faces.mtcnn import boxes as box
 from gallery.faces.mtcnn import compiler
 from gallery.faces.mtcnn.candidates import Candidates
@@ -50,6 +51,7 @@ class Cascade:
         self._min_face_px = min_face_px
         self._thresholds = thresholds
         self._used = False
+        self._tidier = Tidier()
 
     def detect(self, pictures: Sequence[BgrImage]) -> list[Faces]:
         """One Faces a picture; boxes may reach beyond it and are in no order."""
@@ -57,6 +59,7 @@ class Cascade:
             # Not at the first, so that a single picture has its answer sooner.
             compiler.load_soon()
         self._used = True
+        self._tidier.saw(picture.shape for picture in pictures)
         integrals = each(IntegralImage, [(picture,) for picture in pictures])
         return self._decide(integrals, self._refine(integrals, self._propose(integrals)))
 

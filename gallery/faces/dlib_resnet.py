@@ -40,7 +40,7 @@ class DlibResnet:
 
 
 def _added(block: _Block, pixels: Tensor) -> Tensor:
-    return block.second.add_relu(block.first.relu(pixels), pixels)
+    return block.second.add_relu_(block.first.relu(pixels), pixels)
 
 
 def _halved(block: _Block, pixels: Tensor) -> Tensor:

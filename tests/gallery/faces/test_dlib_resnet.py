@@ -126,9 +126,11 @@ def test_the_fused_convolution_equals_the_plain_one(
     fused = Convolution(weights, bias, stride, padding, groups)
     monkeypatch.setattr(convolution, "onednn_fuses", lambda: False)
     plain = Convolution(weights, bias, stride, padding, groups)
-    addend = torch.ones_like(plain(pixels))
+    addend = torch.linspace(-2, 2, plain(pixels).numel()).view_as(plain(pixels))
     torch.testing.assert_close(fused(pixels), plain(pixels), atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(fused.relu(pixels), plain.relu(pixels), atol=1e-4, rtol=1e-4)
-    torch.testing.assert_close(
-        fused.add_relu(pixels, addend), plain.add_relu(pixels, addend), atol=1e-4, rtol=1e-4
-    )
+    expected = torch.relu(plain(pixels) + addend)
+    for each in (fused, plain):
+        written = addend.clone()
+        torch.testing.assert_close(each.add_relu_(pixels, written), expected, atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(written, expected, atol=1e-4, rtol=1e-4)

@@ -50,7 +50,7 @@ class Convolution:
         return self._run(pixels, "relu") if self._fuses else functional.relu_(self._plain(pixels))
 
     def add_relu_(self, pixels: Tensor, addend: Tensor) -> Tensor:
-        """The convolution plus a tensor of the same shape, negative values set to 0; written into that tensor.
+        """The convolution plus a tensor of its shape, negative values set to 0, written into that tensor.
 
         Without a third tensor more of them stay in the cache: a twentieth off dlib's net.
         """

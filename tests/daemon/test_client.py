@@ -209,7 +209,7 @@ def test_ctrl_c_ends_a_waiting_subscriber_with_its_socket_closed(publisher: Publ
         "        for event in events:\n"
         "            print(event.topic, flush=True)\n"
         "except KeyboardInterrupt:\n"
-        "    print('closed', events._socket.closed, events._context.closed)\n"
+        "    print('closed', events._wire.live.closed, events._wire.context.closed)\n"
     )
     command = [sys.executable, "-c", program, publisher.bound]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as subscriber:

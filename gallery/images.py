@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 LARGEST_FILE_BYTES = 20_000_000
 
+Format = Literal["JPEG", "PNG", "WEBP"]
+"""As Pillow calls them."""
+
 BROKEN = (
     OSError,
     EOFError,
@@ -46,7 +49,7 @@ class LoadedImage:
     """uint8[height, width, 3], contiguous, upright; what was transparent is white."""
     digest: str
     """SHA-256 of the file's bytes, in hexadecimal."""
-    format: Literal["JPEG", "PNG", "WEBP"]
+    format: Format
     """What the file holds, whatever its name says."""
 
 

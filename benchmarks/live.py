@@ -54,7 +54,7 @@ def run(options: argparse.Namespace, folder: Path) -> dict[str, object]:
     config = folder / "config.toml"
     config.write_text(
         f"[daemon]\nstate_dir = {json.dumps(str(folder / 'state'))}\nthreads = {options.threads}\n"
-        f"[events]\nbind = 'ipc://{folder}/events'\nsightings = true\n"
+        f"[events]\nbind = 'ipc://{folder}/events'\nreplay = 'off'\nsightings = true\n"
     )
     visaged: list[str | Path] = [sys.executable, "-m", "daemon"]
     subprocess.run([*visaged, "enroll", "--config", config, "person", options.person], check=True)

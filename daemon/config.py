@@ -181,10 +181,24 @@ class EventsConfig:
 
     bind: Annotated[str, Field(pattern=r"^(tcp|ipc)://.+")] = "tcp://127.0.0.1:5556"
     """ZeroMQ endpoint that subscribers connect to."""
+    replay: Annotated[str, Field(pattern=r"^((tcp|ipc)://.+|off)$")] = "tcp://127.0.0.1:5557"
+    """ZeroMQ endpoint where subscribers ask for what they missed; off: nowhere."""
     sightings: bool = False
     """Publish one event for each face of each processed frame too, not only what changed."""
     deadline_ms: Annotated[float, Field(gt=0, le=1e7)] = 2000.0
     """An event later than this after its frame was grabbed is marked stale: too late to open a door for."""
+
+
+@dataclass(frozen=True, slots=True, config=STRICT)
+class JournalConfig:
+    """The log of events, for subscribers that missed some."""
+
+    path: PlacePath | None = None
+    """The journal's file; None: journal.db in the state folder."""
+    keep_days: Annotated[float, Field(gt=0, le=36500)] = 30.0
+    """Events older than this are deleted."""
+    keep_mb: Annotated[int, Field(ge=1, le=1 << 20)] = 512
+    """Megabytes of the file; beyond it the oldest events are deleted. One of a face takes 1.6 KB."""
 
 
 def first_webcam() -> tuple[CameraConfig, ...]:
@@ -204,6 +218,7 @@ class Config:
     strangers: StrangersConfig = Field(default_factory=StrangersConfig)
     gallery: GalleryConfig = Field(default_factory=GalleryConfig)
     events: EventsConfig = Field(default_factory=EventsConfig)
+    journal: JournalConfig = Field(default_factory=JournalConfig)
 
     @field_validator("camera")
     @classmethod
@@ -242,6 +257,12 @@ class Config:
         """The gallery's file."""
         chosen = self.gallery.path
         return chosen.absolute() if chosen is not None else self.state_dir / "gallery.db"
+
+    @property
+    def journal_path(self) -> Path:
+        """The journal's file."""
+        chosen = self.journal.path
+        return chosen.absolute() if chosen is not None else self.state_dir / "journal.db"
 
     @property
     def control_path(self) -> Path:

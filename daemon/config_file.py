@@ -18,6 +18,7 @@ from daemon.config import (
     EncoderConfig,
     EventsConfig,
     GalleryConfig,
+    JournalConfig,
     StrangersConfig,
     TrackerConfig,
 )
@@ -35,6 +36,7 @@ TABLES = {
     "strangers": StrangersConfig,
     "gallery": GalleryConfig,
     "events": EventsConfig,
+    "journal": JournalConfig,
 }
 """A table of config.toml, and the class that holds its keys."""
 
@@ -46,6 +48,7 @@ RIGHT = {
     "daemon.device": 'must be "auto", "cpu", "cuda" or "cuda:" and a number',
     "detector.thresholds": "must be three numbers from 0 to 1",
     "events.bind": 'must be an endpoint such as "tcp://127.0.0.1:5556" or "ipc:///run/visaged/events"',
+    "events.replay": 'must be an endpoint such as "tcp://127.0.0.1:5557", or "off"',
 }
 """What would be right, where pydantic's own words don't tell."""
 

@@ -37,6 +37,7 @@ name = "demo"
 source = {clip}
 [events]
 bind = {bind}
+replay = "off"
 """
 
 

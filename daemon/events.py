@@ -8,7 +8,7 @@ import re
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from datetime import UTC, datetime
 from urllib.parse import quote
 
@@ -16,8 +16,11 @@ from daemon.frame import CameraChange
 from daemon.vocabulary import (
     CameraPulse,
     Heartbeat,
+    JournalFailed,
+    JournalPulse,
     Life,
     LifeKind,
+    Mark,
     Sighting,
     Started,
     Stopping,
@@ -32,8 +35,11 @@ __all__ = [
     "CameraPulse",
     "Event",
     "Heartbeat",
+    "JournalFailed",
+    "JournalPulse",
     "Life",
     "LifeKind",
+    "Mark",
     "Sighting",
     "Stamp",
     "Started",
@@ -43,8 +49,10 @@ __all__ = [
     "camera",
     "daemon",
     "life",
+    "plain",
     "rfc3339",
     "sighting",
+    "stream_of",
 ]
 
 Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
@@ -60,9 +68,13 @@ TOPICS = (
     "camera/<camera>/ended/",
     "daemon/started/",
     "daemon/heartbeat/",
+    "daemon/journal_failed/",
     "daemon/stopping/",
 )
 """All there is. The closing slash makes a subscriber's prefix exact: face/a/ takes nothing of face/ab/."""
+
+PASSING = frozenset({"visaged.face.sighting", "visaged.daemon.heartbeat"})
+"""Types of events that are worth nothing later, so that the journal does not keep them."""
 
 SOURCE = f"visaged/{quote(platform.node() or 'localhost', safe='')}"
 """CloudEvents wants a URI reference, which a host's name need not be."""
@@ -112,8 +124,25 @@ class Event:
     data: Mapping[str, Json]
     """What docs/events.md says for this kind."""
 
-    def encode(self) -> tuple[bytes, bytes]:
-        """The two parts of the message: topic, and the envelope as compact JSON in UTF-8."""
+    @property
+    def passing(self) -> bool:
+        """Whether the journal leaves it out."""
+        return self.type in PASSING
+
+    @property
+    def stream(self) -> str:
+        """The first two parts of the topic, which `prev` links."""
+        return stream_of(self.topic)
+
+    def telling(self, more: Mapping[str, Json]) -> Event:
+        """The same event with more in its data."""
+        return replace(self, data={**self.data, **more})
+
+    def encode(self, mark: Mark | None = None) -> tuple[bytes, bytes]:
+        """The two parts of the message: topic, and the envelope as compact JSON in UTF-8.
+
+        mark: its place in the journal, which every event carries that the daemon sends.
+        """
         envelope: dict[str, Json] = {
             "specversion": "1.0",
             "id": self.id,
@@ -122,7 +151,8 @@ class Event:
         }
         if self.subject is not None:
             envelope["subject"] = self.subject
-        envelope |= {"time": self.time, "data": self.data}
+        place = {} if mark is None else plain(mark)
+        envelope |= {"time": self.time, "data": {**self.data, **place}}
         text = json.dumps(envelope, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
         # A path from the command line may hold bytes that are no UTF-8 and stand in a reason: "?" for them.
         return self.topic.encode(), text.encode(errors="replace")
@@ -172,11 +202,22 @@ def camera(change: CameraChange, stamp: Stamp | None = None) -> Event:
     return _event("camera", change.state, change.camera, data, stamp or Stamp.now())
 
 
-def daemon(what: Started | Heartbeat | Stopping, stamp: Stamp | None = None) -> Event:
+def daemon(what: Started | Heartbeat | JournalFailed | Stopping, stamp: Stamp | None = None) -> Event:
     """The daemon about itself."""
-    data = _plain(what)
+    kind = re.sub(r"(?<!^)(?=[A-Z])", "_", type(what).__name__).lower()
+    return _event("daemon", kind, None, plain(what), stamp or Stamp.now())
+
+
+def plain(value: object) -> dict[str, Json]:
+    """A dataclass as part of an event's data."""
+    data = _plain(value)
     assert isinstance(data, dict)
-    return _event("daemon", type(what).__name__.lower(), None, data, stamp or Stamp.now())
+    return data
+
+
+def stream_of(topic: str) -> str:
+    """The first two parts of a topic: face/door, camera/door, daemon/started."""
+    return "/".join(topic.split("/", 2)[:2])
 
 
 def rfc3339(unix_ns: int) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 from types import TracebackType
@@ -11,7 +10,8 @@ from types import TracebackType
 import zmq
 import zmq.utils.monitor
 
-from daemon.endpoint import BindRefused, Endpoint, check_bind, claim
+from daemon.binding import bind_socket
+from daemon.endpoint import Endpoint, check_bind, claim
 from daemon.events import Event
 
 logger = logging.getLogger(__name__)
@@ -71,7 +71,7 @@ class Publisher:
         try:
             _configure(self._socket, endpoint)
             self._watch_peers()
-            _bind(self._socket, endpoint.uri, private=endpoint.path is not None)
+            bind_socket(self._socket, endpoint, "events", "[events] bind sets another port")
             if self._claim is not None:
                 self._claim.bound()
         except BaseException:
@@ -90,10 +90,14 @@ class Publisher:
         self.close(CLOSE_LINGER_MS if kind is None else LINGER_MS)
 
     def send(self, event: Event) -> None:
-        """Puts the event into the queue of each subscriber that asked for it; never waits."""
+        """An event without a place in the journal, as tests and small tools send it."""
+        self.send_parts(*event.encode())
+
+    def send_parts(self, topic: bytes, body: bytes) -> None:
+        """Puts the message into the queue of each subscriber that asked for it; never waits."""
         if time.monotonic() - self._listened_s > LISTEN_S:
-            self._listen()
-        message = event.encode()
+            self.listen()
+        message = (topic, body)
         try:
             # XPUB_NODROP: a queue that has become full refuses the event for everybody: so we learn of it, …
             self._socket.send_multipart(message, zmq.DONTWAIT)
@@ -117,18 +121,21 @@ class Publisher:
         poller.register(self._socket, zmq.POLLIN)
         poller.register(self._monitor, zmq.POLLIN)
         while not stop.is_set():
-            self._listen()
-            now_s = time.monotonic()
-            ready = self._peers >= count and bool(self._prefixes)
-            if ready and (now_s - self._news_s) * 1000 >= SETTLE_MS:
+            if self.has_subscribers(count):
                 return True
-            if deadline_s is not None and now_s >= deadline_s:
+            if deadline_s is not None and time.monotonic() >= deadline_s:
                 return False
             poller.poll(STOP_POLL_MS)
         return False
 
-    def close(self, linger_ms: int = CLOSE_LINGER_MS) -> None:
-        """Lets what is queued travel for at most this long, then drops it. May be called twice."""
+    def has_subscribers(self, count: int) -> bool:
+        """Whether now so many peers have completed the handshake and a subscription has arrived."""
+        self.listen()
+        settled = (time.monotonic() - self._news_s) * 1000 >= SETTLE_MS
+        return self._peers >= count and bool(self._prefixes) and settled
+
+    def finish(self, linger_ms: int = CLOSE_LINGER_MS) -> None:
+        """Sends nothing more. What is queued travels on for at most this long; `close` waits for that."""
         if self._socket.closed:
             return
         if self._claim is not None:
@@ -136,6 +143,10 @@ class Publisher:
         self._socket.disable_monitor()
         self._monitor.close(0)
         self._socket.close(linger_ms)
+
+    def close(self, linger_ms: int = CLOSE_LINGER_MS) -> None:
+        """Lets what is queued travel for at most this long, then drops it. May be called twice."""
+        self.finish(linger_ms)
         self._context.term()
 
     def _watch_peers(self) -> None:
@@ -145,7 +156,7 @@ class Publisher:
         self._socket.monitor(address, WATCHED)
         self._monitor.connect(address)
 
-    def _listen(self) -> None:
+    def listen(self) -> None:
         """Reads what peers and the monitor have told since the last time, without waiting."""
         self._listened_s = time.monotonic()
         while _readable(self._monitor):
@@ -204,19 +215,3 @@ def _configure(socket: zmq.Socket[bytes], endpoint: Endpoint) -> None:
         (zmq.IPV6, int(endpoint.ipv6)),
     ):
         socket.set(option, value)
-
-
-def _bind(socket: zmq.Socket[bytes], uri: str, private: bool) -> None:
-    # ZeroMQ makes the file of an ipc socket within bind(); 0600 from the first moment.
-    mask = os.umask(0o177) if private else None
-    try:
-        socket.bind(uri)
-    except zmq.ZMQError as error:
-        if error.errno == zmq.EADDRINUSE:
-            raise BindRefused(
-                f"{uri} is taken: is another visaged running? [events] bind sets another port"
-            ) from None
-        raise BindRefused(f"events can't be bound to {uri}: {zmq.strerror(error.errno or 0)}") from None
-    finally:
-        if mask is not None:
-            os.umask(mask)

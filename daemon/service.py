@@ -5,20 +5,26 @@ from __future__ import annotations
 import logging
 import threading
 import time
+import uuid
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from daemon import events
 from daemon.capture import Cameras
 from daemon.control import ControlServer, Facts, Live
+from daemon.courier import Courier
 from daemon.frame import CameraChange, Frame, StartTime
+from daemon.journal import Keep
 from daemon.memory import Memory
 from daemon.pipeline import Outcome, Pipeline
 from daemon.playback import Stage
+from daemon.presence import Presence
 from daemon.publisher import Publisher
+from daemon.recorder import Recorder
+from daemon.replay_server import ReplayServer
 from daemon.sources import parse
 from daemon.teller import Teller
 from daemon.version import version
@@ -90,18 +96,39 @@ class Service:
         model = self._stage.index.model
         facts = Facts(version(), str(self._gallery.path), model, str(self._config.state_dir))
         live = Live(self._snapshot, self._memory.find)
+        config = self._config
+        recorder = self._recorder()
+        presence = Presence(self._tallies, recorder.head)
+        # Closed from below: the publisher's linger is also the time that the others need.
         with (
-            Publisher(self._config.events.bind, insecure=insecure) as publisher,
-            ControlServer(self._config.control_path, facts, live) as control,
+            recorder,
+            Publisher(config.events.bind, insecure=insecure) as publisher,
+            self._replay_server(recorder, presence, insecure=insecure) as replay,
+            ControlServer(config.control_path, facts, live) as control,
+            Courier(publisher, recorder, presence) as courier,
         ):
-            names = [camera.name for camera in self._config.camera]
+            checks = [each.check for each in (control, courier, replay) if each is not None]
+            names = [camera.name for camera in config.camera]
             started = events.Started(version(), device, model, self._stage.index.revision, names)
-            publisher.send(events.daemon(started))
-            with self._last_word(publisher):
-                if self._subscribers_came(publisher, await_subscribers):
-                    self._watch(publisher, control)
+            courier.send(events.daemon(started))
+            with self._last_word(courier):
+                if self._subscribers_came(courier, await_subscribers):
+                    self._watch(courier, checks)
 
-    def _watch(self, publisher: Publisher, control: ControlServer) -> None:
+    def _recorder(self) -> Recorder:
+        kept = self._config.journal
+        keep = Keep(kept.keep_days * 86_400, kept.keep_mb * 1_000_000)
+        return Recorder(self._config.journal_path, uuid.uuid4().hex, keep)
+
+    def _replay_server(
+        self, recorder: Recorder, presence: Presence, *, insecure: bool
+    ) -> AbstractContextManager[ReplayServer | None]:
+        bind = self._config.events.replay
+        if bind == "off":
+            return nullcontext()
+        return ReplayServer(bind, recorder, presence, insecure=insecure)
+
+    def _watch(self, courier: Courier, checks: Sequence[Callable[[], None]]) -> None:
         # Files play from now on: their frames count from here, not from the start of the waiting.
         started = StartTime(time.time_ns(), time.monotonic_ns())
         with (
@@ -110,14 +137,15 @@ class Service:
         ):
             teller = Teller(self._config.encoder.threshold, started.monotonic_ns)
             while not (self._stop.is_set() or cameras.ended):
-                control.check()
+                for check in checks:
+                    check()
                 happened = cameras.gather(GATHER_S)
                 self._follow_gallery(pipeline)
                 for event in self._told(happened, pipeline, teller):
-                    publisher.send(event)
-                self._beat(publisher, cameras)
+                    courier.send(event)
+                self._beat(courier, cameras)
             for event in self._open(pipeline, teller):
-                publisher.send(event)
+                courier.send(event)
 
     def _pipeline(self, started: StartTime) -> Pipeline:
         cameras = self._config.camera
@@ -186,15 +214,15 @@ class Service:
                 "gallery revision %s: %s people, %s encodings", index.revision, len(index.people), len(index)
             )
 
-    def _subscribers_came(self, publisher: Publisher, count: int) -> bool:
+    def _subscribers_came(self, courier: Courier, count: int) -> bool:
         """Waits for them with a beating heart; False if the stop came first."""
-        while count and not publisher.await_subscribers(count, self._stop, timeout_s=HEARTBEAT_S):
+        while count and not courier.await_subscribers(count, self._stop, timeout_s=HEARTBEAT_S):
             if self._stop.is_set():
                 return False
-            self._beat(publisher, None)
+            self._beat(courier, None)
         return True
 
-    def _beat(self, publisher: Publisher, cameras: Cameras | None) -> None:
+    def _beat(self, courier: Courier, cameras: Cameras | None) -> None:
         if not self._heartbeat.has_come():
             return
         counts = {} if cameras is None else cameras.counts
@@ -205,17 +233,17 @@ class Service:
             unfit = [events.Unfit(reason, count) for reason, count in tally.unfit.most_common()]
             pulses.append(events.CameraPulse(name, tally.state, read, tally.processed, replaced, unfit))
         uptime_s = time.monotonic() - self._up_since_s
-        publisher.send(events.daemon(events.Heartbeat(round(uptime_s, 3), publisher.overruns, pulses)))
+        courier.send(events.daemon(events.Heartbeat(round(uptime_s, 3), courier.overruns, pulses)))
 
     @contextmanager
-    def _last_word(self, publisher: Publisher) -> Iterator[None]:
+    def _last_word(self, courier: Courier) -> Iterator[None]:
         """Says why it ends, also where an error ends it."""
         reason = "a bug ended it; the log says which"
         try:
             yield
             reason = "a signal asked for it" if self._stop.is_set() else "every camera has ended"
         finally:
-            publisher.send(events.daemon(events.Stopping(reason)))
+            courier.send(events.daemon(events.Stopping(reason)))
             logger.info("stopping: %s", reason)
 
     def _snapshot(self, camera: str) -> bytes | None:

@@ -140,6 +140,53 @@ class Heartbeat:
 
 
 @dataclass(frozen=True, slots=True)
+class Mark:
+    """Where an event stands in the journal; the last fields of its data."""
+
+    seq: int | None
+    """Its number, which no other event ever has; None: it is not in the journal."""
+    prev: int | None
+    """The number of the stored event before it with the same first two parts of the topic; None: there is
+    none, or it is not in the journal itself."""
+    epoch: str
+    """The run of the daemon that made it."""
+    durable: bool
+    """Whether it was stored before it was published."""
+
+
+@dataclass(frozen=True, slots=True)
+class JournalHealth:
+    """Whether events are stored; part of each heartbeat."""
+
+    ok: bool
+    """False: events are published all the same, and lost to whoever does not hear them."""
+    reason: str | None
+    """One line for people; None: it is well."""
+
+
+@dataclass(frozen=True, slots=True)
+class JournalPulse:
+    """How the journal fares, by which a subscriber notices that it missed something."""
+
+    head: int | None
+    """The number that was given last; 0: none yet; None: the journal could not be opened yet."""
+    oldest: int | None
+    """The number of the oldest event that can be asked for; head + 1: there is none; None as for head."""
+    dropped: int
+    """Events that the daemon dropped itself since its start, because too many waited to be published."""
+    journal: JournalHealth
+    """Whether it works."""
+
+
+@dataclass(frozen=True, slots=True)
+class JournalFailed:
+    """The journal can't be written; until it can again, events are published without being stored."""
+
+    reason: str
+    """One line for people."""
+
+
+@dataclass(frozen=True, slots=True)
 class Stopping:
     """The daemon's last word."""
 

@@ -25,8 +25,17 @@ HEAVY_HOMES = {
         "daemon/control_client.py",
         "daemon/keys.py",
         "daemon/security.py",
+        "daemon/binding.py",
+        "daemon/replay_server.py",
     },
-    "sqlite3": {"gallery/store.py", "gallery/schema.py", "gallery/reading.py"},
+    "sqlite3": {
+        "gallery/store.py",
+        "gallery/schema.py",
+        "gallery/reading.py",
+        "daemon/journal.py",
+        "daemon/journal_file.py",
+        "daemon/journal_reader.py",
+    },
 }
 """A library, and the files or folders that may import it."""
 

@@ -91,6 +91,8 @@ def watch_cameras(config: Config, signals: StopSignals, await_subscribers: int, 
     from gallery.store import Gallery
 
     check_bind(config.events.bind, insecure)
+    if config.events.replay != "off":
+        check_bind(config.events.replay, insecure, key="replay")
     check_bind(f"ipc://{config.control_path}")
     if is_running(config.control_path):
         raise UsageError(f"{config.control_path} is taken: a daemon runs there already")

@@ -38,6 +38,11 @@ class Home:
         return f"ipc://{self.folder}/events"
 
     @property
+    def replay(self) -> str:
+        """Where missed events are given again."""
+        return f"ipc://{self.folder}/replay"
+
+    @property
     def control(self) -> Path:
         """The control socket."""
         return self.folder / "state" / "control.sock"
@@ -51,7 +56,8 @@ class Home:
             for name, source, realtime in self.cameras
         )
         file = self.folder / "config.toml"
-        events = f"bind = {json.dumps(self.endpoint)}\nsightings = {json.dumps(self.sightings)}\n"
+        events = f"bind = {json.dumps(self.endpoint)}\nreplay = {json.dumps(self.replay)}\n"
+        events += f"sightings = {json.dumps(self.sightings)}\n"
         file.write_text(
             f"[daemon]\nstate_dir = {json.dumps(str(self.folder / 'state'))}\ndevice = 'cpu'\n{self.extra}"
             f"[events]\n{events}{cameras}"

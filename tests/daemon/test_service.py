@@ -104,6 +104,7 @@ def changes(events: list[Received]) -> list[Received]:
 def repeatable(event: Received) -> tuple[str, dict[str, object]]:
     """What is the same each time a file is played: all but ids and times of making."""
     changing = ("captured", "decided", "latency_ms", "stale", "track", "stranger", "first", "last")
+    changing += ("seq", "prev", "epoch")
     return event.kind, {key: value for key, value in event.data.items() if key not in changing}
 
 

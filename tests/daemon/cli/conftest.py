@@ -53,7 +53,7 @@ class Shell:
         """Writes the configuration anew."""
         self.config.write_text(
             f"[daemon]\nstate_dir = '{self.folder}/state'\ndevice = 'cpu'\n"
-            f"[events]\nbind = 'ipc://{self.folder}/events'\n{extra}"
+            f"[events]\nbind = 'ipc://{self.folder}/events'\nreplay = 'off'\n{extra}"
         )
 
 

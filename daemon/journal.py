@@ -1,0 +1,230 @@
+"""The log behind the events: numbers each, stores it before it is published, and forgets what is too old."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from daemon import journal_file
+from daemon.events import Event, Mark, stream_of
+from daemon.head_mark import HeadMark, JournalInUse
+from daemon.journal_file import JournalRefused, transaction, unix_us
+from daemon.private_file import make_folder
+
+logger = logging.getLogger(__name__)
+
+BITE_EVENTS = 200
+"""Deleted in one transaction: 2 ms, so that nobody waits long for the next commit."""
+BITE_PAGES = 256
+"""Given back to the file system in one transaction."""
+TIDY_PAGES = 500
+"""The write-ahead log is moved into the file when it is so long; 2 MB, some 5 ms."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """How much of the past is kept."""
+
+    seconds: float
+    """Events older than this go."""
+    bytes: int
+    """Of the journal's file; beyond it the oldest events go."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """An event as it is published, and as a replay gives it again."""
+
+    event: Event
+    """What it was made from."""
+    seq: int | None
+    """Its number; None: it is not in the journal."""
+    topic: bytes
+    """First part."""
+    body: bytes
+    """Second part: the envelope, in UTF-8."""
+
+
+class Journal:
+    """The writing side. Opened by one thread, then used by one thread."""
+
+    def __init__(self, connection: sqlite3.Connection, mark: HeadMark, path: Path, epoch: str) -> None:
+        self._connection = connection
+        self._mark = mark
+        self._mark_failed = False
+        self.path = path
+        """The file."""
+        self.epoch = epoch
+        """Of this run of the daemon; stands in every event."""
+        self._topics: dict[str, int] = {}
+        """Topic to its number in the file."""
+        self._last: dict[str, int] = {}
+        """Stream to the number of its newest event."""
+        self.head = 0
+        """The number that was given last; 0: none yet."""
+        self.oldest = 1
+        """Of the events that are kept; head + 1: there is none."""
+        self._lost = 0
+        """Of the numbers that were given and lost, the highest; 0: none."""
+
+    @classmethod
+    def open(cls, path: Path, epoch: str) -> Self:
+        """Opens, makes or saves it. JournalRefused, sqlite3.Error or OSError where it can't be had."""
+        make_folder(path.parent)
+        try:
+            mark = HeadMark(path.with_name(path.name + ".head"))
+        except JournalInUse:
+            raise JournalRefused(
+                f"{path}: another daemon writes to it; [journal] path sets another"
+            ) from None
+        with contextlib.ExitStack() as opened:
+            opened.enter_context(mark)
+            found = mark.found
+            connection = journal_file.open_connection(
+                path, ours=found is not None, checked=found is not None and found.clean
+            )
+            opened.callback(connection.close)
+            journal = cls(connection, mark, path, epoch)
+            journal._begin(0 if found is None else found.head)
+            opened.pop_all()
+        return journal
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close(clean=kind is None)
+
+    def append(self, events: Sequence[Event]) -> list[Message]:
+        """Stores all of these or none, and then they are on the disk; sqlite3.Error if it can't."""
+        seq, last = self.head, dict(self._last)
+        messages = []
+        for event in events:
+            seq += 1
+            mark = Mark(seq, last.get(event.stream, self._lost) or None, self.epoch, durable=True)
+            messages.append(Message(event, seq, *event.encode(mark)))
+            last[event.stream] = seq
+        with transaction(self._connection):
+            self._insert(messages)
+        self.head, self._last = seq, last
+        self._note_head()
+        return messages
+
+    def probe(self) -> None:
+        """Writes something and takes it away again; raises as append does."""
+        name = "probe/" + "x" * (64 << 10)
+        with transaction(self._connection):
+            self._connection.execute("INSERT INTO topic (name, last_seq) VALUES (?, 0)", (name,))
+        with transaction(self._connection):
+            self._connection.execute("DELETE FROM topic WHERE name = ?", (name,))
+
+    def trim(self, keep: Keep, now_unix_us: int) -> bool:
+        """One small bite of what need not be kept; whether there was something."""
+        page_bytes, pages, free = (
+            self._pragma(name) for name in ("page_size", "page_count", "freelist_count")
+        )
+        too_large = (pages - free) * page_bytes > keep.bytes
+        limit_us = now_unix_us - round(keep.seconds * 1e6)
+        last = None
+        bite = "SELECT seq, unix_us FROM event WHERE seq < ? ORDER BY seq LIMIT ?"
+        # The newest always stays.
+        for seq, made_us in self._connection.execute(bite, (self.head, BITE_EVENTS)).fetchall():
+            if not too_large and made_us >= limit_us:
+                break
+            last = seq
+        if last is not None:
+            self._delete(last)
+            return True
+        if pages * page_bytes > keep.bytes and free > BITE_PAGES:
+            self._connection.execute(f"PRAGMA incremental_vacuum({BITE_PAGES})").fetchall()
+            return True
+        return False
+
+    def tidy(self) -> None:
+        """Moves the write-ahead log into the file, if it is worth it and no reader needs it."""
+        log = self.path.with_name(self.path.name + "-wal")
+        if log.stat().st_size > TIDY_PAGES * self._pragma("page_size"):
+            self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+
+    def close(self, *, clean: bool = True) -> None:
+        """Lets go of it. clean: nothing went wrong, so that the next opening need not check it."""
+        try:
+            self._connection.close()
+            if clean:
+                self._mark.write(self.head, clean=True)
+                self._mark.sync()
+        except journal_file.FAILURES as error:
+            logger.warning("%s was not closed in order: %s", self.path, error)
+        finally:
+            self._mark.close()
+
+    def _begin(self, marked_head: int) -> None:
+        """Finds out how far numbers were given; notes those whose events are lost."""
+        for number, topic, last_seq in self._connection.execute("SELECT id, name, last_seq FROM topic"):
+            self._topics[topic] = number
+            stream = stream_of(topic)
+            self._last[stream] = max(last_seq, self._last.get(stream, 0))
+        (first, last) = self._connection.execute("SELECT min(seq), max(seq) FROM event").fetchone()
+        stored = last or 0
+        self._lost = max((last for _, last in journal_file.holes(self._connection)), default=0)
+        newest = max(stored, self._lost, marked_head, *self._last.values(), 0)
+        if newest > max(stored, self._lost):
+            self._note_hole(max(stored, self._lost) + 1, newest)
+        self.head = newest
+        self.oldest = newest + 1 if first is None else first
+        if self._lost:
+            # Whoever follows one stream alone asks for a replay, and learns of what was lost.
+            self._last = {stream: max(seq, self._lost) for stream, seq in self._last.items()}
+        self._mark.write(self.head)
+        self._mark.sync()
+
+    def _note_hole(self, first: int, last: int) -> None:
+        logger.error("%s has lost the events of numbers %s to %s", self.path, first, last)
+        with transaction(self._connection):
+            self._connection.execute("INSERT INTO hole VALUES (?, ?)", (first, last))
+        self._lost = last
+
+    def _insert(self, messages: Sequence[Message]) -> None:
+        newest = {message.event.topic: message.seq for message in messages}
+        for topic, seq in newest.items():
+            row = self._connection.execute(
+                """INSERT INTO topic (name, last_seq) VALUES (?, ?)
+                   ON CONFLICT (name) DO UPDATE SET last_seq = excluded.last_seq RETURNING id""",
+                (topic, seq),
+            ).fetchone()
+            self._topics[topic] = row[0]
+        self._connection.executemany(
+            "INSERT INTO event VALUES (?, ?, ?, ?)",
+            [
+                (each.seq, self._topics[each.event.topic], unix_us(each.event.time), each.body.decode())
+                for each in messages
+            ],
+        )
+
+    def _delete(self, last: int) -> None:
+        with transaction(self._connection):
+            self._connection.execute("DELETE FROM event WHERE seq <= ?", (last,))
+            (first,) = self._connection.execute("SELECT min(seq) FROM event").fetchone()
+            self._connection.execute("DELETE FROM hole WHERE last < ?", (first,))
+        self.oldest = first
+
+    def _note_head(self) -> None:
+        try:
+            self._mark.write(self.head)
+            self._mark_failed = False
+        except OSError as error:
+            if not self._mark_failed:
+                logger.error("%s can't be written: %s", self._mark.path, error.strerror)
+            self._mark_failed = True
+
+    def _pragma(self, name: str) -> int:
+        (value,) = self._connection.execute(f"PRAGMA {name}").fetchone()
+        return int(value)

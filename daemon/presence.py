@@ -1,0 +1,42 @@
+"""Who is in view on each camera, kept up with the events as they are published."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping
+
+from daemon.events import Event, Json
+
+FIELDS = ("track", "person", "state", "stranger", "revision")
+"""Of an event's data, as they are told of somebody who is present; and since, its `first`."""
+
+
+class Presence:
+    """Written by the thread that publishes, read by the one that answers."""
+
+    def __init__(self, cameras: Iterable[str], head: int | None) -> None:
+        """cameras: names. head: the number that was given last before this run; None: not known."""
+        self._lock = threading.Lock()
+        self._head = head
+        self._cameras: dict[str, dict[str, Mapping[str, Json]]] = {name: {} for name in cameras}
+
+    def note(self, event: Event, seq: int | None) -> None:
+        """An event that is published now; seq: its number, None if it has none."""
+        area, _, rest = event.topic.partition("/")
+        camera, _, kind = rest.rstrip("/").partition("/")
+        with self._lock:
+            if seq is not None:
+                self._head = seq
+            if area != "face" or event.passing:
+                return
+            faces = self._cameras.setdefault(camera, {})
+            track = str(event.data["track"])
+            if kind == "left":
+                faces.pop(track, None)
+            elif kind in ("recognized", "unknown", "corrected"):
+                faces[track] = {field: event.data[field] for field in FIELDS} | {"since": event.data["first"]}
+
+    def now(self) -> tuple[int | None, dict[str, list[Mapping[str, Json]]]]:
+        """The number of the last event that is taken into account, and who is present, by camera."""
+        with self._lock:
+            return self._head, {name: list(faces.values()) for name, faces in self._cameras.items()}

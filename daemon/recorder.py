@@ -1,0 +1,165 @@
+"""Writes the journal in a thread of its own, so that a disk that hangs holds up nobody."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+
+from daemon.events import Event
+from daemon.journal import Journal, Keep, Message
+from daemon.journal_file import FAILURES, JournalRefused, is_full
+
+logger = logging.getLogger(__name__)
+
+CARE_S = 0.05
+"""Between two small pieces of upkeep."""
+OVERDUE_S = 1.0
+"""While there is always something to store, upkeep waits no longer than this."""
+RETRY_S = 3.0
+"""How often a journal that failed is tried again."""
+TRIM_S = 1.0
+"""How often it is looked whether something need not be kept any more."""
+CLOSE_S = 0.5
+"""How long the end of the thread is waited for; a disk that hangs is left alone."""
+
+
+class JournalFailed(Exception):
+    """What was to be stored is not, or not yet; the text is one line for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    events: Sequence[Event]
+    result: Future[list[Message]] = field(default_factory=Future)
+
+
+class Recorder:
+    """Stores events one batch after the other; what fails is tried again by itself."""
+
+    def __init__(self, path: Path, epoch: str, keep: Keep) -> None:
+        """Opens the journal at once; JournalRefused where the file is not ours, while a failing disk is no
+        reason not to start.
+        """
+        self.path = path
+        """The journal's file."""
+        self.epoch = epoch
+        """This run of the daemon."""
+        self.reason: str | None = None
+        """Why nothing can be stored; None: it can."""
+        self.openings = 0
+        """Rises when the file may be another than before, for those who read it."""
+        self.head: int | None = None
+        """The number that was given last; None: the journal could not be opened yet."""
+        self.oldest: int | None = None
+        """Of the events that are kept; head + 1: there is none."""
+        self._keep = keep
+        self._cared_s = self._trimmed_s = self._retried_s = time.monotonic()
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._journal: Journal | None = None
+        try:
+            self._open()
+        except FAILURES as error:
+            self._fail(error)
+        self._thread = threading.Thread(target=self._work, name="journal", daemon=True)
+
+    def __enter__(self) -> Recorder:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._jobs.put(None)
+        self._thread.join(CLOSE_S)
+        if self._thread.is_alive():
+            logger.error("%s: the disk does not answer; the journal is left as it is", self.path)
+
+    def store(self, events: Sequence[Event]) -> Future[list[Message]]:
+        """Stored, all of them or none, when the result is there; JournalFailed if they can't be."""
+        job = _Job(events)
+        self._jobs.put(job)
+        return job.result
+
+    def check(self) -> None:
+        """Raises if the thread died of a bug, which it has told on stderr."""
+        if not self._thread.is_alive():
+            raise RuntimeError("the thread of the journal died")
+
+    def _work(self) -> None:
+        while True:
+            try:
+                job = self._jobs.get(timeout=CARE_S)
+                if job is None:
+                    break
+                self._do(job)
+            except queue.Empty:
+                pass
+            waited_s = time.monotonic() - self._cared_s
+            if waited_s >= OVERDUE_S or (waited_s >= CARE_S and self._jobs.empty()):
+                self._care()
+                self._cared_s = time.monotonic()
+        if self._journal is not None:
+            self._journal.close(clean=self.reason is None)
+
+    def _do(self, job: _Job) -> None:
+        if self._journal is None or self.reason is not None:
+            job.result.set_exception(JournalFailed(self.reason))
+            return
+        try:
+            messages = self._journal.append(job.events)
+        except FAILURES as error:
+            self._fail(error)
+            job.result.set_exception(JournalFailed(self.reason))
+            return
+        self.head = self._journal.head
+        job.result.set_result(messages)
+
+    def _care(self) -> None:
+        """One small piece of upkeep, while nobody waits."""
+        now_s = time.monotonic()
+        if self._journal is None or self.reason is not None:
+            if now_s - self._retried_s >= RETRY_S:
+                self._retry()
+            return
+        try:
+            if now_s - self._trimmed_s < TRIM_S:
+                self._journal.tidy()
+            elif not self._journal.trim(self._keep, time.time_ns() // 1000):
+                self._trimmed_s = now_s
+            self.oldest = self._journal.oldest
+        except FAILURES as error:
+            self._fail(error)
+
+    def _open(self) -> None:
+        self._journal = Journal.open(self.path, self.epoch)
+        self.openings += 1
+        self.head, self.oldest = self._journal.head, self._journal.oldest
+
+    def _fail(self, error: Exception) -> None:
+        self.reason = f"{self.path}: {error}"
+        self._retried_s = time.monotonic()
+        if self._journal is not None and not is_full(error):
+            # It may be damaged; opening it anew finds out.
+            self._journal.close(clean=False)
+            self._journal = None
+
+    def _retry(self) -> None:
+        try:
+            if self._journal is None:
+                self._open()
+            assert self._journal is not None
+            self._journal.probe()
+        except JournalRefused as error:
+            self.reason = str(error)
+            self._retried_s = time.monotonic()
+        except FAILURES as error:
+            self._fail(error)
+        else:
+            self.reason = None

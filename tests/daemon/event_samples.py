@@ -5,8 +5,22 @@ from __future__ import annotations
 from dataclasses import replace
 
 from daemon import events
-from daemon.events import CameraPulse, Event, Heartbeat, Life, Sighting, Stamp, Started, Stopping, Unfit
+from daemon.events import (
+    CameraPulse,
+    Event,
+    Heartbeat,
+    JournalFailed,
+    JournalPulse,
+    Life,
+    Mark,
+    Sighting,
+    Stamp,
+    Started,
+    Stopping,
+    Unfit,
+)
 from daemon.frame import CameraChange
+from daemon.vocabulary import JournalHealth
 from gallery.matcher import RunnerUp
 from gallery.people import PersonName
 
@@ -131,5 +145,28 @@ def every_event() -> list[Event]:
         events.camera(CameraChange("door", "offline", None)),
         events.camera(CameraChange("door", "ended", None)),
         events.camera(CameraChange("door", "ended", "the file is read")),
+        events.daemon(JournalFailed("journal.db: database or disk is full")),
         events.daemon(Stopping("SIGTERM")),
     ]
+
+
+UNSTORED = Mark(None, None, "5f0d6a4be2b14f0f8f0d1a4f7c3c9e21", durable=False)
+STORED = replace(UNSTORED, seq=4711, prev=4698, durable=True)
+FIRST = replace(STORED, prev=None)
+PULSES = (
+    JournalPulse(4711, 1, 0, JournalHealth(True, None)),
+    JournalPulse(None, None, 3, JournalHealth(False, "journal.db: database or disk is full")),
+)
+
+
+def as_published() -> list[tuple[bytes, bytes]]:
+    """Topic and body of everything the daemon can say, stored and not, as its courier sends it."""
+    messages = []
+    for event in every_event():
+        if event.type == "visaged.daemon.heartbeat":
+            messages += [event.telling(events.plain(pulse)).encode(UNSTORED) for pulse in PULSES]
+        elif event.passing or event.type == "visaged.daemon.journal_failed":
+            messages.append(event.encode(UNSTORED))
+        else:
+            messages += [event.encode(mark) for mark in (FIRST, STORED, UNSTORED)]
+    return messages

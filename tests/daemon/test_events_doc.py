@@ -19,12 +19,13 @@ from daemon import events
 from daemon.events import TOPICS
 from daemon.publisher import Publisher
 from tests.conftest import REPOSITORY
-from tests.daemon.event_samples import NAMED, every_event
+from tests.daemon.event_samples import NAMED, as_published
 from tests.daemon.listening import await_subscribers, listener
 
 PAGE = (REPOSITORY / "docs" / "events.md").read_text(encoding="utf-8")
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 ENVELOPE = "The envelope"
+EVERY = "Every event"
 FACE = "Every event about a face"
 
 
@@ -42,7 +43,7 @@ class Field:
 def tables() -> dict[str, dict[str, Field]]:
     """Heading (of a topic: the topic) to path to row; only tables of fields.
 
-    What holds of every face holds of each kind but where its own table says otherwise.
+    What holds of every event, or of every face, holds of each kind but where its own table says otherwise.
     """
     found: dict[str, dict[str, Field]] = {}
     for section in re.split(r"^##+ ", PAGE, flags=re.MULTILINE)[1:]:
@@ -50,7 +51,9 @@ def tables() -> dict[str, dict[str, Field]]:
         rows = re.findall(r"^\| `(.+?)` \| (.+?) \| (.*?) ?\| (yes|no) \| ?(.*?) ?\|$", section, re.MULTILINE)
         if rows:
             fields = {row[0]: Field(row[0], row[1], row[3] == "yes", row[4]) for row in rows}
-            found[heading] = {**found[FACE], **fields} if heading.startswith("face/") else fields
+            general = found[EVERY] if heading in TOPICS else {}
+            face = found[FACE] if heading.startswith("face/") else {}
+            found[heading] = {**general, **face, **fields}
     return found
 
 
@@ -145,11 +148,11 @@ def problems_of_event(topic: str, event: dict[str, Any]) -> list[str]:
 @pytest.fixture(scope="module")
 def received() -> list[tuple[str, dict[str, Any]]]:
     """Every kind of event as a plain subscriber gets it."""
-    sent = every_event()
+    sent = as_published()
     with Publisher("tcp://127.0.0.1:*") as publisher, listener(publisher.bound, "") as everything:
         await_subscribers(publisher, 1)
-        for event in sent:
-            publisher.send(event)
+        for topic, body in sent:
+            publisher.send_parts(topic, body)
         return [everything.receive() for _ in sent]
 
 
@@ -163,7 +166,7 @@ def test_every_field_of_the_page_is_on_the_wire_and_null_just_where_it_says(
     received: list[tuple[str, dict[str, Any]]],
 ) -> None:
     for topic, table in tables().items():
-        if topic == FACE:
+        if topic in (EVERY, FACE):
             continue
         if topic == ENVELOPE:
             seen = [field for _, event in received for field in leaves({**event, "data": {}})]
@@ -178,7 +181,7 @@ def test_every_field_of_the_page_is_on_the_wire_and_null_just_where_it_says(
 
 
 def test_the_page_has_a_section_and_a_row_for_each_topic_and_for_no_other() -> None:
-    assert set(tables()) == {ENVELOPE, FACE, *TOPICS}
+    assert set(tables()) == {ENVELOPE, EVERY, FACE, *TOPICS}
     rows = re.search(r"^\| topic \| when \|\n\|---\|---\|\n((?:\|.*\n)+)", PAGE, re.MULTILINE)
     assert rows is not None
     assert set(re.findall(r"^\| `(.+?)`", rows[1], re.MULTILINE)) == set(TOPICS)

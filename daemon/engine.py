@@ -9,6 +9,7 @@ from daemon.errors import UsageError
 
 if TYPE_CHECKING:
     from daemon.config import Config
+    from gallery.faces.detector import MtcnnDetector
     from gallery.faces.engine import FaceEngine
 
 logger = logging.getLogger(__name__)
@@ -23,7 +24,6 @@ def build_engine(config: Config) -> tuple[FaceEngine, str]:
 
     # Before torch, OpenCV and numpy load: how their threads wait is read once.
     configure(config.daemon.threads)
-    from gallery.faces.detector import MtcnnDetector
     from gallery.faces.device import describe, resolve
     from gallery.faces.encoder import build_encoder
     from gallery.faces.engine import FaceEngine
@@ -31,8 +31,7 @@ def build_engine(config: Config) -> tuple[FaceEngine, str]:
     asked = config.encoder
     try:
         device = resolve(config.daemon.device)
-        find = config.detector
-        detector = MtcnnDetector(device, find.min_face_px, find.thresholds, find.engine)
+        detector = _detector(config, device)
         encoder = build_encoder(
             asked.name,
             device,
@@ -53,3 +52,24 @@ def build_engine(config: Config) -> tuple[FaceEngine, str]:
         described,
     )
     return FaceEngine(detector, encoder), described
+
+
+def build_detector(config: Config) -> tuple[MtcnnDetector, str]:
+    """The detector alone, for who wants no encodings; else as build_engine."""
+    from gallery.faces.threads import configure
+
+    configure(config.daemon.threads)
+    from gallery.faces.device import describe, resolve
+
+    try:
+        device = resolve(config.daemon.device)
+        return _detector(config, device), describe(device)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+
+
+def _detector(config: Config, device: str) -> MtcnnDetector:
+    from gallery.faces.detector import MtcnnDetector
+
+    find = config.detector
+    return MtcnnDetector(device, find.min_face_px, find.thresholds, find.engine)

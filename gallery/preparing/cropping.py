@@ -56,13 +56,14 @@ def check_places(tree: Path, crops: Path) -> None:
 def crop(
     sources: Sequence[Source],
     places: Places,
-    detector: Detector,
+    load: Callable[[], Detector],
     options: CropOptions,
     journal: Journal,
     progress: Callable[[int, Rows], None] = lambda total, rows: None,
 ) -> Cropped:
     """Cuts what the journal does not know as done, and tells of all.
 
+    load: loads the detector; it is not called where there is nothing to detect.
     progress is called with how many images there are to do, and the rows of each when they are done; misses
     that are cut once the mean is known count again.
     Raises PreparingFailed where a file can't be written.
@@ -73,8 +74,9 @@ def crop(
     for source in todo:
         if not desk.is_free(source.name):
             progress(len(todo), desk.taken(source))
-    for rows in _lagging(desk.save_seen, detected(free, places.tree, detector)):
-        progress(len(todo), rows)
+    if free:
+        for rows in _lagging(desk.save_seen, detected(free, places.tree, load())):
+            progress(len(todo), rows)
     mean_px = mean_size(row.pixels for row in desk.rows() if row.reason == "face" and row.pixels)
     if options.fallback.kind == "mean" and mean_px is not None:
         width, height = (side * options.fallback.factor for side in mean_px)

@@ -63,8 +63,8 @@ class Index:
     """intp[m], rising: encoding i belongs to people[owners[i]]."""
     encodings: NDArray[np.float32]
     """float32[m, d], contiguous."""
-    squared_norms: NDArray[np.float32]
-    """float32[m]: the squared length of each encoding."""
+    half_norms: NDArray[np.float32]
+    """float32[m]: half the squared length of each encoding."""
     starts: NDArray[np.intp]
     """intp[len(people)]: each person's first encoding."""
     thresholds: NDArray[np.float64] | None
@@ -112,7 +112,7 @@ class Index:
             people=tuple(people[place] for place in present),
             owners=compact.astype(np.intp),
             encodings=rows,
-            squared_norms=np.einsum("ij,ij->i", rows, rows),
+            half_norms=np.einsum("ij,ij->i", rows, rows) / 2,
             starts=starts.astype(np.intp),
             thresholds=None if np.isnan(chosen).all() else chosen[present],
             not_owners=np.searchsorted(present, strangers[kept]).astype(np.intp),
@@ -144,23 +144,33 @@ def _nearest_some(index: Index, encodings: NDArray[np.float32]) -> list[Nearest]
     # |a - b|² = |a|² + |b|² - 2ab is one pass over the gallery instead of numpy's three, but in float32 it
     # cancels near 0. So it only chooses candidates, with a bound on its error, and the few
     # encodings that may be a nearest or a runner-up are measured again, plainly and in float64.
-    own_norms = np.einsum("ij,ij->i", encodings, encodings)
+    # Half of it, without |a|², which is the same for all: (|a - b|² - |a|²) / 2 = |b|²/2 - ab.
     table = _products(encodings, index.encodings)
-    table *= -2
-    table += index.squared_norms
-    table += own_norms[:, None]
-    by_person = np.minimum.reduceat(table, index.starts, axis=1)
-    second = min(1, len(index.people) - 1)
-    limits = np.partition(by_person, second, axis=1)[:, second]
-    # Whatever the order of summing, the table is off by at most (d + 4) eps (|a|² + |b|²), and both the limit
+    np.subtract(index.half_norms, table, out=table)
+    # Whatever the order of summing, the whole is off by at most (d + 4) eps (|a|² + |b|²), and both the limit
     # and a candidate may be; the smallest normal number stands for what underflows.
     precision = np.finfo(np.float32)
     rounding = 4 * (encodings.shape[1] + 4) * float(precision.eps)
-    limits += rounding * (own_norms + index.squared_norms.max()) + float(precision.tiny)
+    halves = np.einsum("ij,ij->i", encodings, encodings) / 2 + index.half_norms.max()
+    slack = rounding * halves + float(precision.tiny)
     return [
-        _measure(index, encoding, np.flatnonzero(distances <= limit))
-        for encoding, distances, limit in zip(encodings, table, limits, strict=True)
+        _measure(index, encoding, np.flatnonzero(row <= _second(index, row) + more))
+        for encoding, row, more in zip(encodings, table, slack, strict=True)
     ]
+
+
+def _second(index: Index, row: NDArray[np.float32]) -> float:
+    """The least number of another person than whose the least is; the least where there is one person."""
+    first = int(np.argmin(row))
+    if len(index.people) == 1:
+        return float(row[first])
+    owner = index.owners[first]
+    own = slice(index.starts[owner], index.starts[owner + 1] if owner + 1 < len(index.starts) else None)
+    kept = row[own].copy()
+    row[own] = np.inf
+    second = float(row.min())
+    row[own] = kept
+    return second
 
 
 def _products(encodings: NDArray[np.float32], enrolled: NDArray[np.float32]) -> NDArray[np.float32]:

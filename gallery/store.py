@@ -252,8 +252,9 @@ class Gallery:
             check_model(kept, model)
             kept = model
         lengths = {len(vector) for vector in vectors}
-        (length,) = self._connection.execute("SELECT max(length(vector)) FROM encoding").fetchone()
-        if len(lengths | {length} - {None}) > 1:
+        # One stands for all: this is what keeps them equal.
+        row = self._connection.execute("SELECT length(vector) FROM encoding LIMIT 1").fetchone()
+        if len(lengths | set(row or ())) > 1:
             raise GalleryError(f"{self.path}: encodings of one model must have one length")
         self._connection.execute("UPDATE gallery SET model = ?", (kept,))
 

@@ -387,7 +387,7 @@ class Core:
         self._is_mute = False
         self._know(answer["epoch"])
         self._ask_from_s = now_s if answer["more"] else now_s + ASK_GAP_S
-        if self.position is not None and answer["head"] < self.position and not self._is_new:
+        if self.position is not None and answer["head"] < self.position:
             self._begin_again()
             self._ask_from_s = now_s
         else:
@@ -402,7 +402,7 @@ class Core:
         if answer["gap"] is not None:
             oldest = answer["gap"]["oldest"]
             what = {"position": self.position, "oldest": oldest}
-            self._notice("gap", f"the journal reaches back to {oldest} only: what was before is lost", what)
+            self._notice("gap", f"what was before {oldest} is lost, or kept no longer", what)
         for event in answer["events"]:
             if self.position is None or event.seq > self.position:
                 # Of the first one that is asked for by time, nothing before it is wanted.

@@ -201,6 +201,14 @@ class JournalConfig:
     """Megabytes of the file; beyond it the oldest events are deleted. One of a face takes 1.6 KB."""
 
 
+@dataclass(frozen=True, slots=True, config=STRICT)
+class ClientConfig:
+    """Commands that subscribe: watch, and the bridges."""
+
+    keys: PlacePath | None = None
+    """The file of `visaged keys new` that lets them in; None: the daemon asks for none ([events] curve)."""
+
+
 def first_webcam() -> tuple[CameraConfig, ...]:
     """What is watched where the configuration names no camera."""
     return (CameraConfig(name="webcam", source=0),)
@@ -218,6 +226,7 @@ class Config:
     strangers: StrangersConfig = Field(default_factory=StrangersConfig)
     gallery: GalleryConfig = Field(default_factory=GalleryConfig)
     events: EventsConfig = Field(default_factory=EventsConfig)
+    client: ClientConfig = Field(default_factory=ClientConfig)
     journal: JournalConfig = Field(default_factory=JournalConfig)
 
     @field_validator("camera")

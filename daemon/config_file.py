@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from daemon.config import (
     CameraConfig,
+    ClientConfig,
     Config,
     DaemonConfig,
     DetectorConfig,
@@ -36,6 +37,7 @@ TABLES = {
     "strangers": StrangersConfig,
     "gallery": GalleryConfig,
     "events": EventsConfig,
+    "client": ClientConfig,
     "journal": JournalConfig,
 }
 """A table of config.toml, and the class that holds its keys."""

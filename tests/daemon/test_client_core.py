@@ -351,7 +351,7 @@ def test_a_journal_that_reaches_back_no_longer_is_told_of(caplog: pytest.LogCapt
     assert (notice.topic, notice.type, notice.seq) == ("client/gap/", "visaged.client.gap", None)
     assert {**notice.data, "reason": ""} == {"reason": "", "position": 1, "oldest": 4}
     assert [event.seq for event in events] == [4, 5]
-    assert "the journal reaches back to 4 only" in caplog.text
+    assert "what was before 4 is lost, or kept no longer" in caplog.text
 
 
 def test_notices_are_only_logged_unless_they_are_asked_for(caplog: pytest.LogCaptureFixture) -> None:
@@ -361,7 +361,7 @@ def test_notices_are_only_logged_unless_they_are_asked_for(caplog: pytest.LogCap
     bus.forget_before(2)
     core = begun(bus, position=0)
     assert seqs(core) == [2]
-    assert "reaches back to 2" in caplog.text
+    assert "what was before 2 is lost" in caplog.text
 
 
 @pytest.mark.parametrize("message", ["event", "heartbeat"])
@@ -501,6 +501,14 @@ def test_an_answer_that_is_none_changes_nothing(answer: bytes) -> None:
     core.answer([answer], 0.0)
     assert (core.position, core.skipped, taken(core)) == (0, 1, [])
     assert core.question(ANSWER_S) is not None
+
+
+def test_what_was_not_asked_for_is_no_answer() -> None:
+    bus = _of(3)
+    core = core_of(position=2)
+    core.question(0.0)
+    core.answer(bus.answer(json.dumps({"op": "replay", "id": 1, "after": 0}).encode()), 0.0)
+    assert seqs(core) == [3]
 
 
 def test_an_event_without_a_number_in_an_answer_changes_nothing() -> None:

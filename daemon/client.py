@@ -595,6 +595,11 @@ class _Subscribed:
         """The seq up to which all that is wanted has come; None: nothing was heard of the daemon yet."""
         return self._core.position
 
+    @property
+    def ended(self) -> bool:
+        """With follow=False: all that the journal held has come."""
+        return self._core.ended
+
     def close(self) -> None:
         """Disconnects. May be called twice."""
         self._wire.close()

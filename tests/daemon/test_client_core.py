@@ -244,8 +244,8 @@ def test_what_is_missing_between_two_events_is_asked_for() -> None:
     bus.store("camera/door/online/")
     late = bus.store("face/yard/left/")
     core.live(late)
-    assert not core.reads_live, "what is published waits until the gap is filled"
     assert seqs(core) == [1]
+    assert not core.reads_live, "what is published waits until the gap is filled"
     assert ask(core, bus, 1.0) == {"op": "replay", "id": 2, "topics": [""], "after": 1, "limit": 500}
     assert seqs(core) == [2, 3]
     core.live(late)

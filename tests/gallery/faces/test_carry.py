@@ -53,6 +53,22 @@ def test_where_no_face_is_the_score_says_so_and_the_row_stays(
     assert refined.scores[1] > 0.99
 
 
+@pytest.mark.parametrize("name", ["barack-obama", "joe-biden"])
+def test_a_face_around_which_the_box_has_grown_is_found_at_the_second_look(
+    detector: MtcnnDetector, name: str
+) -> None:
+    bgr = np.asarray(cv2.imread(str(REPOSITORY / "samples" / f"{name}.jpg")), np.uint8)
+    box = detector.detect([bgr])[0].boxes[:1]
+    grown = np.concatenate([1.25 * box[:, :2] - 0.25 * box[:, 2:], 1.25 * box[:, 2:] - 0.25 * box[:, :2]], 1)
+    wall = np.array([[2, 2, 60, 60]], np.float32)
+    (refined,) = detector.refine([bgr], [np.concatenate([grown, wall, box])])
+    # Half as large again: the first look alone gives 0.02 and 0.26.
+    assert refined.scores[0] > 0.9
+    assert overlap(refined.boxes[0], box[0]) > 0.7
+    assert refined.scores[1] < 0.1
+    assert overlap(refined.boxes[2], box[0]) > 0.7
+
+
 def test_images_are_batched_and_may_have_no_boxes(detector: MtcnnDetector, portrait: BgrImage) -> None:
     (faces,) = detector.detect([portrait])
     half = np.ascontiguousarray(portrait[::2, ::2])

@@ -84,9 +84,10 @@ def open_connection(path: Path, *, ours: bool, checked: bool) -> sqlite3.Connect
     return _connect_checked(path, checked=True)
 
 
-def is_damage(error: sqlite3.Error) -> bool:
+def is_damage(error: Exception) -> bool:
     """Whether it is the file's content that is wrong, and not the disk or another program."""
-    if isinstance(error, sqlite3.ProgrammingError | sqlite3.InterfaceError):
+    ours = isinstance(error, sqlite3.ProgrammingError | sqlite3.InterfaceError)
+    if ours or not isinstance(error, sqlite3.DatabaseError):
         return False
     # Without a code it is our own finding, or Python's: text that is not UTF-8.
     name = getattr(error, "sqlite_errorname", "SQLITE_CORRUPT")

@@ -14,7 +14,7 @@ from types import TracebackType
 
 from daemon.events import Event
 from daemon.journal import Journal, Keep, Message
-from daemon.journal_file import FAILURES, JournalRefused, is_full
+from daemon.journal_file import FAILURES, JournalRefused, is_damage, is_full
 
 logger = logging.getLogger(__name__)
 
@@ -62,6 +62,7 @@ class Recorder:
         self._keep = keep
         self._cared_s = self._trimmed_s = self._retried_s = time.monotonic()
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._suspicion: Exception | None = None
         self._journal: Journal | None = None
         try:
             self._open()
@@ -86,6 +87,11 @@ class Recorder:
         job = _Job(events)
         self._jobs.put(job)
         return job.result
+
+    def suspect(self, error: Exception) -> None:
+        """Somebody could not read it; if it is damaged, it is opened anew and what is left is saved."""
+        if is_damage(error):
+            self._suspicion = error
 
     def check(self) -> None:
         """Raises if the thread died of a bug, which it has told on stderr."""
@@ -124,6 +130,11 @@ class Recorder:
     def _care(self) -> None:
         """One small piece of upkeep, while nobody waits."""
         now_s = time.monotonic()
+        if self._suspicion is not None:
+            self._fail(self._suspicion)
+            self._suspicion = None
+            self._retry()
+            return
         if self._journal is None or self.reason is not None:
             if now_s - self._retried_s >= RETRY_S:
                 self._retry()

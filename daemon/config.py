@@ -183,6 +183,8 @@ class EventsConfig:
     """ZeroMQ endpoint that subscribers connect to."""
     replay: Annotated[str, Field(pattern=r"^((tcp|ipc)://.+|off)$")] = "tcp://127.0.0.1:5557"
     """ZeroMQ endpoint where subscribers ask for what they missed; off: nowhere."""
+    curve: bool = False
+    """Both sockets encrypt, and let in only whom `visaged keys new` gave a key."""
     sightings: bool = False
     """Publish one event for each face of each processed frame too, not only what changed."""
     deadline_ms: Annotated[float, Field(gt=0, le=1e7)] = 2000.0

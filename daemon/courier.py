@@ -104,6 +104,7 @@ class Courier:
         self._recorder.check()
         if not self._thread.is_alive():
             raise RuntimeError("the thread that publishes died")
+        self._publisher.check()
 
     def _work(self) -> None:
         linger_ms = LINGER_MS

@@ -155,17 +155,22 @@ def _gallery(config: Config) -> Iterator[Finding]:
 def _events(config: Config) -> Iterator[Finding]:
     from daemon.control_client import is_running
     from daemon.endpoint import check_bind
+    from daemon.keys import Keyring
     from daemon.publisher import Publisher
 
+    asked = config.events
     try:
-        check_bind(config.events.bind)
+        check_bind(asked.bind, curve=asked.curve)
+        if asked.replay != "off":
+            check_bind(asked.replay, key="replay", curve=asked.curve)
         if is_running(config.control_path):
-            yield Finding("events", "ok", f"a daemon is running and has {config.events.bind}")
+            yield Finding("events", "ok", f"a daemon is running and has {asked.bind}")
             return
-        with Publisher(config.events.bind) as publisher:
+        keyring = Keyring.load(config.state_dir) if asked.curve else None
+        with Publisher(asked.bind, keyring=keyring) as publisher:
             yield Finding("events", "ok", f"{publisher.bound} is free")
     except UsageError as error:
-        yield Finding("events", "broken", str(error), "set [events] bind to a free loopback port")
+        yield Finding("events", "broken", str(error), "set [events] bind to a free port (docs/security.md)")
 
 
 def _control(config: Config) -> Iterator[Finding]:

@@ -8,11 +8,11 @@ import time
 from types import TracebackType
 
 import zmq
-import zmq.utils.monitor
 
-from daemon.binding import bind_socket
-from daemon.endpoint import Endpoint, check_bind, claim
+from daemon.door import Door, is_readable
+from daemon.endpoint import Endpoint
 from daemon.events import Event
+from daemon.keys import Keyring
 
 logger = logging.getLogger(__name__)
 
@@ -54,32 +54,21 @@ WATCHED = zmq.Event.ACCEPTED | zmq.Event.HANDSHAKE_SUCCEEDED | zmq.Event.DISCONN
 class Publisher:
     """A socket that any number of subscribers connect to, and that none of them can hold up."""
 
-    def __init__(self, bind: str, *, insecure: bool = False) -> None:
-        """Binds at once; raises BindRefused where that must not or can't be."""
-        endpoint = check_bind(bind, insecure)
-        self._claim = None if endpoint.path is None else claim(endpoint.path)
+    def __init__(self, bind: str, *, keyring: Keyring | None = None, insecure: bool = False) -> None:
+        """Binds at once; raises BindRefused where that must not or can't be.
+
+        keyring: who may listen; None: everybody.
+        """
         self.overruns = 0
         """How often a subscriber's queue became full; it lost events then, ZeroMQ does not say how many."""
-        self._connections: set[int] = set()
-        self._peers = 0
-        self._prefixes: set[bytes] = set()
-        self._news_s = time.monotonic()
+        self._forget_peers()
         self._listened_s = self._news_s
-        self._context = zmq.Context(io_threads=1)
-        self._socket = self._context.socket(zmq.XPUB)
-        self._monitor = self._context.socket(zmq.PAIR)
-        try:
-            _configure(self._socket, endpoint)
-            self._watch_peers()
-            bind_socket(self._socket, endpoint, "events", "[events] bind sets another port")
-            if self._claim is not None:
-                self._claim.bound()
-        except BaseException:
-            self.close(0)
-            raise
-        self.bound = self._socket.get_string(zmq.LAST_ENDPOINT)
+        self._door = Door(
+            zmq.XPUB, "bind", bind, _configure, keyring=keyring, insecure=insecure, watched=WATCHED
+        )
+        self.bound = self._door.bound
         """Where subscribers connect to, with the port that was found for *."""
-        logger.info("events go out on %s", self.bound)
+        logger.info("events go out on %s%s", self.bound, "" if keyring is None else ", to listed keys alone")
 
     def __enter__(self) -> Publisher:
         return self
@@ -97,15 +86,15 @@ class Publisher:
         """Puts the message into the queue of each subscriber that asked for it; never waits."""
         if time.monotonic() - self._listened_s > LISTEN_S:
             self.listen()
-        message = (topic, body)
+        message, socket = (topic, body), self._door.socket
         try:
             # XPUB_NODROP: a queue that has become full refuses the event for everybody: so we learn of it, …
-            self._socket.send_multipart(message, zmq.DONTWAIT)
+            socket.send_multipart(message, zmq.DONTWAIT)
         except zmq.Again:
             # … and without it the event goes to all the others, the full queue being passed over from now on.
-            self._socket.set(zmq.XPUB_NODROP, 0)
-            self._socket.send_multipart(message, zmq.DONTWAIT)
-            self._socket.set(zmq.XPUB_NODROP, 1)
+            socket.set(zmq.XPUB_NODROP, 0)
+            socket.send_multipart(message, zmq.DONTWAIT)
+            socket.set(zmq.XPUB_NODROP, 1)
             self.overruns += 1
             logger.warning(
                 "a subscriber is too slow: its queue of %s events is full, it loses some", QUEUE_EVENTS
@@ -117,14 +106,14 @@ class Publisher:
         False when `stop` was set or the time was up before.
         """
         deadline_s = None if timeout_s is None else time.monotonic() + timeout_s
-        poller = zmq.Poller()
-        poller.register(self._socket, zmq.POLLIN)
-        poller.register(self._monitor, zmq.POLLIN)
         while not stop.is_set():
             if self.has_subscribers(count):
                 return True
             if deadline_s is not None and time.monotonic() >= deadline_s:
                 return False
+            poller = zmq.Poller()
+            poller.register(self._door.socket, zmq.POLLIN)
+            poller.register(self._door.monitor, zmq.POLLIN)
             poller.poll(STOP_POLL_MS)
         return False
 
@@ -134,38 +123,35 @@ class Publisher:
         settled = (time.monotonic() - self._news_s) * 1000 >= SETTLE_MS
         return self._peers >= count and bool(self._prefixes) and settled
 
+    def check(self) -> None:
+        """As Gate.check."""
+        self._door.check()
+
     def finish(self, linger_ms: int = CLOSE_LINGER_MS) -> None:
         """Sends nothing more. What is queued travels on for at most this long; `close` waits for that."""
-        if self._socket.closed:
-            return
-        if self._claim is not None:
-            self._claim.release()
-        self._socket.disable_monitor()
-        self._monitor.close(0)
-        self._socket.close(linger_ms)
+        self._door.finish(linger_ms)
 
     def close(self, linger_ms: int = CLOSE_LINGER_MS) -> None:
         """Lets what is queued travel for at most this long, then drops it. May be called twice."""
-        self.finish(linger_ms)
-        self._context.term()
-
-    def _watch_peers(self) -> None:
-        # A queue without bound: were it ever full, ZeroMQ's own thread would wait for us to read.
-        self._monitor.set(zmq.RCVHWM, 0)
-        address = f"inproc://publisher-{id(self)}"
-        self._socket.monitor(address, WATCHED)
-        self._monitor.connect(address)
+        self._door.close(linger_ms)
 
     def listen(self) -> None:
         """Reads what peers and the monitor have told since the last time, without waiting."""
         self._listened_s = time.monotonic()
-        while _readable(self._monitor):
-            message = zmq.utils.monitor.recv_monitor_message(self._monitor, zmq.DONTWAIT)
-            self._note_peer(zmq.Event(message["event"]), int(message["value"]))
+        if self._door.look_after():
+            self._forget_peers()
+        for event, value in self._door.happened():
+            self._note_peer(event, value)
         for _ in range(PEER_QUEUE_MESSAGES):
-            if not _readable(self._socket):
+            if not is_readable(self._door.socket):
                 return
-            self._note_subscription(self._socket.recv(zmq.DONTWAIT))
+            self._note_subscription(self._door.socket.recv(zmq.DONTWAIT))
+
+    def _forget_peers(self) -> None:
+        self._connections: set[int] = set()
+        self._peers = 0
+        self._prefixes: set[bytes] = set()
+        self._news_s = time.monotonic()
 
     def _note_peer(self, event: zmq.Event, descriptor: int) -> None:
         if event == zmq.Event.ACCEPTED:
@@ -173,7 +159,7 @@ class Publisher:
         elif event == zmq.Event.HANDSHAKE_SUCCEEDED:
             self._peers += 1
             self._news_s = time.monotonic()
-        else:
+        elif event == zmq.Event.DISCONNECTED:
             # ZeroMQ does not say which connection's handshake succeeded, nor of each that it failed. But what
             # stays connected beyond HANDSHAKE_MS is a peer, so this is right again after that at the latest.
             self._connections.discard(descriptor)
@@ -186,10 +172,6 @@ class Publisher:
         elif message[:1] == b"\x00":
             # Only told when the last one who had it is gone.
             self._prefixes.discard(message[1:])
-
-
-def _readable(socket: zmq.Socket[bytes]) -> bool:
-    return bool(int(socket.get(zmq.EVENTS)) & zmq.POLLIN)
 
 
 def _configure(socket: zmq.Socket[bytes], endpoint: Endpoint) -> None:

@@ -10,8 +10,9 @@ from types import TracebackType
 import zmq
 
 from daemon.allowance import Allowance
-from daemon.binding import bind_socket
-from daemon.endpoint import check_bind, claim
+from daemon.door import Door
+from daemon.endpoint import Endpoint
+from daemon.keys import Keyring
 from daemon.presence import Presence
 from daemon.recorder import Recorder
 from daemon.replay_desk import ReplayDesk
@@ -43,34 +44,25 @@ CLOSE_S = 0.5
 class ReplayServer:
     """Answers one request at a time, with its own connection to the journal."""
 
-    def __init__(self, bind: str, recorder: Recorder, presence: Presence, *, insecure: bool = False) -> None:
-        """Binds at once; raises BindRefused where that must not or can't be."""
-        endpoint = check_bind(bind, insecure, key="replay")
-        self._claim = None if endpoint.path is None else claim(endpoint.path)
+    def __init__(
+        self,
+        bind: str,
+        recorder: Recorder,
+        presence: Presence,
+        *,
+        keyring: Keyring | None = None,
+        insecure: bool = False,
+    ) -> None:
+        """Binds at once; raises BindRefused where that must not or can't be.
+
+        keyring: who may ask; None: everybody.
+        """
         self._desk = ReplayDesk(recorder, presence)
         self._allowance = Allowance(PEER_PER_S, PEER_BURST, PEERS)
         self._together = Allowance(ALL_PER_S, ALL_BURST, 1)
         self._stop = threading.Event()
-        self._context = zmq.Context()
-        self._socket = self._context.socket(zmq.ROUTER)
-        try:
-            for option, value in (
-                (zmq.MAXMSGSIZE, FRAME_BYTES),
-                (zmq.SNDHWM, PEER_ANSWERS),
-                (zmq.RCVHWM, PEER_REQUESTS),
-                (zmq.LINGER, 0),
-                (zmq.HANDSHAKE_IVL, HANDSHAKE_MS),
-                (zmq.BACKLOG, BACKLOG),
-                (zmq.IPV6, int(endpoint.ipv6)),
-            ):
-                self._socket.set(option, value)
-            bind_socket(self._socket, endpoint, "replay", '[events] replay sets another port, or "off"')
-            if self._claim is not None:
-                self._claim.bound()
-        except BaseException:
-            self._close()
-            raise
-        self.bound = self._socket.get_string(zmq.LAST_ENDPOINT)
+        self._door = Door(zmq.ROUTER, "replay", bind, _configure, keyring=keyring, insecure=insecure)
+        self.bound = self._door.bound
         """Where subscribers connect to, with the port that was found for *."""
         self._thread = threading.Thread(target=self._serve, name="replay", daemon=True)
         logger.info("missed events are given again on %s", self.bound)
@@ -87,18 +79,22 @@ class ReplayServer:
         if self._thread.is_alive():
             logger.error("the disk does not answer; the replay socket is left as it is")
             return
-        self._close()
+        self._door.close(0)
 
     def check(self) -> None:
-        """Raises if the thread died of a bug, which it has told on stderr."""
+        """Raises if a thread died of a bug, which it has told on stderr."""
+        self._door.check()
         if not self._thread.is_alive():
             raise RuntimeError("the thread of the replay socket died")
 
     def _serve(self) -> None:
         try:
             while not self._stop.is_set():
-                if self._socket.poll(POLL_MS):
-                    self._answer(self._socket.recv_multipart())
+                self._door.look_after()
+                for _ in self._door.happened():
+                    pass
+                if self._door.socket.poll(POLL_MS):
+                    self._answer(self._door.socket.recv_multipart())
         finally:
             self._desk.close()
 
@@ -109,7 +105,7 @@ class ReplayServer:
         request = rest[-1] if len(rest) == len(envelope) else b""
         answer = self._allowed(peer, request)
         # To a peer that is gone, or reads nothing, it is dropped.
-        self._socket.send_multipart([*envelope, answer])
+        self._door.socket.send_multipart([*envelope, answer])
 
     def _allowed(self, peer: bytes, request: bytes) -> bytes:
         now_s = time.monotonic()
@@ -125,8 +121,15 @@ class ReplayServer:
         self._together.take(b"", cost, now_s)
         return answer
 
-    def _close(self) -> None:
-        if self._claim is not None:
-            self._claim.release()
-        self._socket.close(0)
-        self._context.term()
+
+def _configure(socket: zmq.Socket[bytes], endpoint: Endpoint) -> None:
+    for option, value in (
+        (zmq.MAXMSGSIZE, FRAME_BYTES),
+        (zmq.SNDHWM, PEER_ANSWERS),
+        (zmq.RCVHWM, PEER_REQUESTS),
+        (zmq.LINGER, 0),
+        (zmq.HANDSHAKE_IVL, HANDSHAKE_MS),
+        (zmq.BACKLOG, BACKLOG),
+        (zmq.IPV6, int(endpoint.ipv6)),
+    ):
+        socket.set(option, value)

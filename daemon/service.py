@@ -18,6 +18,7 @@ from daemon.control import ControlServer, Facts, Live
 from daemon.courier import Courier
 from daemon.frame import CameraChange, Frame, StartTime
 from daemon.journal import Keep
+from daemon.keys import Keyring
 from daemon.memory import Memory
 from daemon.pipeline import Outcome, Pipeline
 from daemon.playback import Stage
@@ -97,13 +98,14 @@ class Service:
         facts = Facts(version(), str(self._gallery.path), model, str(self._config.state_dir))
         live = Live(self._snapshot, self._memory.find)
         config = self._config
+        keyring = Keyring.load(config.state_dir) if config.events.curve else None
         recorder = self._recorder()
         presence = Presence(self._tallies, recorder.head)
         # Closed from below: the publisher's linger is also the time that the others need.
         with (
             recorder,
-            Publisher(config.events.bind, insecure=insecure) as publisher,
-            self._replay_server(recorder, presence, insecure=insecure) as replay,
+            Publisher(config.events.bind, keyring=keyring, insecure=insecure) as publisher,
+            self._replay_server(recorder, presence, keyring, insecure=insecure) as replay,
             ControlServer(config.control_path, facts, live) as control,
             Courier(publisher, recorder, presence) as courier,
         ):
@@ -121,12 +123,12 @@ class Service:
         return Recorder(self._config.journal_path, uuid.uuid4().hex, keep)
 
     def _replay_server(
-        self, recorder: Recorder, presence: Presence, *, insecure: bool
+        self, recorder: Recorder, presence: Presence, keyring: Keyring | None, *, insecure: bool
     ) -> AbstractContextManager[ReplayServer | None]:
         bind = self._config.events.replay
         if bind == "off":
             return nullcontext()
-        return ReplayServer(bind, recorder, presence, insecure=insecure)
+        return ReplayServer(bind, recorder, presence, keyring=keyring, insecure=insecure)
 
     def _watch(self, courier: Courier, checks: Sequence[Callable[[], None]]) -> None:
         # Files play from now on: their frames count from here, not from the start of the waiting.

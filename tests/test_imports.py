@@ -26,6 +26,7 @@ HEAVY_HOMES = {
         "daemon/keys.py",
         "daemon/security.py",
         "daemon/binding.py",
+        "daemon/door.py",
         "daemon/replay_server.py",
     },
     "sqlite3": {

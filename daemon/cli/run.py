@@ -37,7 +37,7 @@ def run(
         bool, typer.Option("--realtime", help="Play a file at its own rate, like a live camera.")
     ] = False,
     insecure: Annotated[
-        bool, typer.Option("--insecure", help="Allow [events] bind on an address that others can reach.")
+        bool, typer.Option("--insecure", help="Bind where others reach it, without encryption.")
     ] = False,
     threshold: ThresholdOption = None,
     device: DeviceOption = None,
@@ -87,15 +87,19 @@ def watch_cameras(config: Config, signals: StopSignals, await_subscribers: int, 
     """What can be refused is tried first; the slow loading comes before anything is opened."""
     from daemon.control_client import is_running
     from daemon.endpoint import check_bind
+    from daemon.keys import Keyring
     from daemon.sources import parse
     from gallery.store import Gallery
 
-    check_bind(config.events.bind, insecure)
+    curve = config.events.curve
+    check_bind(config.events.bind, insecure, curve=curve)
     if config.events.replay != "off":
-        check_bind(config.events.replay, insecure, key="replay")
+        check_bind(config.events.replay, insecure, key="replay", curve=curve)
     check_bind(f"ipc://{config.control_path}")
     if is_running(config.control_path):
         raise UsageError(f"{config.control_path} is taken: a daemon runs there already")
+    if curve:
+        Keyring.load(config.state_dir)
     for each in config.camera:
         try:
             parse(each.source)

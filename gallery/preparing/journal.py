@@ -7,12 +7,14 @@ counts as if it had never been begun.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from io import RawIOBase
 from pathlib import Path
 from typing import Any, BinaryIO, get_args
 
@@ -56,7 +58,7 @@ class Journal:
         """Absolute paths of manifests and CSVs that we wrote or were about to."""
         self.options: dict[str, str] = {}
         """As they were asked for when the folder was begun."""
-        self._file: BinaryIO | None = None
+        self._file: RawIOBase | None = None
 
     def begin(self, crops: Iterable[str]) -> None:
         """These are about to be written."""
@@ -105,12 +107,13 @@ class Journal:
 
     def append_to(self, path: Path) -> None:
         """Opens the file for what is to come."""
-        self._file = path.open("ab")
+        self._file = path.open("ab", buffering=0)
 
     def close(self) -> None:
         """Closes the file."""
         if self._file is not None:
             self._file.close()
+            self._file = None
 
     def _take(self, line: object, *, first: bool) -> None:
         if not isinstance(line, dict):
@@ -128,11 +131,15 @@ class Journal:
             self.done[str(line["done"])] = Done(int(line["size_bytes"]), int(line["modified_unix_ns"]), rows)
 
     def _add(self, lines: Sequence[object]) -> None:
-        assert self._file is not None
+        if self._file is None:
+            raise PreparingFailed(f"{path_text(self.folder)}: can't be written any more")
+        content = _text(lines)
         try:
-            self._file.write(_text(lines))
-            self._file.flush()
+            if self._file.write(content) != len(content):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
+            # Half a line may be there: nothing must come after it.
+            self.close()
             raise PreparingFailed(f"{path_text(self.folder)}: can't be written: {error.strerror}") from error
 
 

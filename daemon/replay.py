@@ -48,7 +48,7 @@ def _tell(source: str, stage: Stage) -> dict[int, list[Told]]:
     told: dict[int, list[Told]] = {}
     for outcome in play(stage, source):
         for face in outcome.faces:
-            faces.setdefault(face.track.id, len(faces))
+            faces.setdefault(face.visit.id, len(faces))
         for change in outcome.changes:
             visit = change.visit
             number = faces[visit.id]

@@ -6,8 +6,9 @@ enough has not left.
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from daemon.config import TrackerConfig
@@ -25,7 +26,7 @@ class Visit:
     """One stay of one face before one camera."""
 
     id: str
-    """Of its first track; subscribers know it by this."""
+    """Unique for ever; subscribers know it by this, as the track."""
     track: Track
     """The track that shows it now, or showed it last."""
     first_s: float
@@ -84,22 +85,28 @@ class Visits:
 
     def of(self, track: Track) -> Visit:
         """The visit that this track shows; a new one for a new track."""
-        return self._here.setdefault(track.id, Visit(track.id, track, track.first_s))
+        if track.id not in self._here:
+            # Not the track's id: a track whose visit went on with another may itself be found again.
+            self._here[track.id] = Visit(str(uuid.uuid4()), track, track.first_s)
+        return self._here[track.id]
 
     def decide(
         self, decisions: Mapping[str, Decision], enrolled: Container[str], needed: int, time_s: float
     ) -> list[Change]:
-        """What changes with the decisions of one frame, which are given by track id.
+        """What changes with the decisions of one frame, which are given by track id for those seen on it.
 
         enrolled: ids of the gallery's people. needed: fit samples before anything is told.
         """
         changes: list[Change] = []
         for visit in list(self._here.values()):
-            visit.decision = decision = decisions.get(visit.track.id, visit.decision)
-            if decision is None or visit.samples < needed:
+            decision = decisions.get(visit.track.id)
+            if decision is None:
+                continue
+            visit.decision = decision
+            if visit.samples < needed:
                 continue
             if visit.person is not None and visit.person.id not in enrolled:
-                changes.append(self._name(visit, decision, "corrected", time_s))
+                changes += self._name(visit, decision, "corrected", time_s)
             elif visit.state == "undecided":
                 changes += self._begin(visit, decision, time_s)
             else:
@@ -130,15 +137,15 @@ class Visits:
         if decision.person is not None:
             same = [absent for absent in self._absent() if absent.person == decision.person]
             if same:
-                self._rejoin(same[-1], visit.track)
+                self._rejoin(same[-1], visit)
                 return []
-            return [self._name(visit, decision, "recognized", time_s)]
+            return self._name(visit, decision, "recognized", time_s)
         if time_s - visit.first_s < self._settings.unknown_after_s:
             return []
         visit.stranger = self._recall(visit, time_s)
         same = [absent for absent in self._absent() if absent.stranger is visit.stranger]
         if same:
-            self._rejoin(same[-1], visit.track)
+            self._rejoin(same[-1], visit)
             return []
         visit.state = "unknown"
         return [_change(visit, "unknown", None)]
@@ -154,9 +161,11 @@ class Visits:
         naming = visit.person is None and not visit.named
         if not naming and visit.samples - visit.differing_since < self._settings.confirm_samples:
             return []
-        return [self._name(visit, decision, "recognized" if naming else "corrected", time_s)]
+        return self._name(visit, decision, "recognized" if naming else "corrected", time_s)
 
-    def _name(self, visit: Visit, decision: Decision, kind: ChangeKind, time_s: float) -> Change:
+    def _name(self, visit: Visit, decision: Decision, kind: ChangeKind, time_s: float) -> list[Change]:
+        """Tells who it is from now on; before that, that whoever had the name has it no more."""
+        freed = self._free(decision.person, time_s) if decision.person is not None else []
         previous, visit.person = visit.person, decision.person
         visit.differing_since = visit.best_distance = None
         if visit.person is None:
@@ -168,7 +177,19 @@ class Visits:
                 visit.stranger = None
         visit.state = "recognized" if kind == "recognized" else "corrected"
         self._note(visit, decision, time_s)
-        return _change(visit, kind, previous)
+        return [*freed, _change(visit, kind, previous)]
+
+    def _free(self, person: PersonName, time_s: float) -> list[Change]:
+        """One person is one face: another in view is nobody from now on, one that is away has left."""
+        changes = []
+        for other in [each for each in self._absent() if each.person == person]:
+            self._away = [away for away in self._away if away is not other]
+            self._here.pop(other.track.id, None)
+            changes.append(_left(other))
+        for other in [each for each in self._here.values() if each.person == person]:
+            assert other.decision is not None
+            changes += self._name(other, replace(other.decision, person=None), "corrected", time_s)
+        return changes
 
     def _recall(self, visit: Visit, time_s: float) -> Stranger:
         """Which stranger it is; two faces in view are never one."""
@@ -188,13 +209,13 @@ class Visits:
         lost = [visit for visit in self._here.values() if visit.track.lost and visit.state != "undecided"]
         return [*self._away, *lost]
 
-    def _rejoin(self, visit: Visit, track: Track) -> None:
-        """A visit that nobody saw for a while goes on with this track."""
+    def _rejoin(self, visit: Visit, newcomer: Visit) -> None:
+        """A visit that nobody saw for a while goes on with the newcomer's track."""
         self._away = [away for away in self._away if away is not visit]
         self._here.pop(visit.track.id, None)
         visit.earlier_samples += visit.track.evidence.count
-        visit.track = track
-        self._here[track.id] = visit
+        visit.track, visit.decision = newcomer.track, newcomer.decision
+        self._here[visit.track.id] = visit
 
 
 def _left(visit: Visit) -> Change:

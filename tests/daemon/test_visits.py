@@ -25,12 +25,14 @@ class Scene:
         self.strangers = Strangers(threshold=0.6, forget_after_s=100.0)
         self.visits = Visits(SETTINGS, self.strangers)
         self.time_s = 0.0
+        self.tracks: dict[str, Track] = {}
 
     def track(self, name: str, samples: int = NEEDED, looks: float = 0.0) -> Track:
         box, landmarks = np.zeros(4, np.float32), np.zeros((5, 2), np.float32)
         track = Track(name, box, landmarks, 1.0, self.time_s, self.time_s)
         self.sample(track, samples, looks)
         self.visits.of(track)
+        self.tracks[name] = track
         return track
 
     def sample(self, track: Track, count: int = 1, looks: float = 0.0) -> None:
@@ -38,6 +40,9 @@ class Scene:
             track.evidence.add(vector(looks), 1.0, self.time_s)
 
     def decide(self, **found: PersonName | None) -> list[Change]:
+        """A frame on which these tracks are seen."""
+        for name in found:
+            self.tracks[name].seen_s = self.time_s
         decisions = {name: decision(person) for name, person in found.items()}
         return self.visits.decide(decisions, EVERYBODY, NEEDED, self.time_s)
 
@@ -137,26 +142,40 @@ def test_who_was_told_leaves_after_rejoin_s_and_who_was_not_just_goes() -> None:
 def test_who_is_back_in_time_goes_on_with_the_same_visit() -> None:
     scene = Scene()
     first = scene.track("a")
+    before = scene.visits.of(first)
     scene.decide(a=ANN)
     scene.visits.end([first])
     scene.time_s = 2.0
     back = scene.track("b")
     assert scene.decide(b=ANN) == []
     visit = scene.visits.of(back)
-    assert (visit.id, visit.samples, visit.first_s) == ("a", 2 * NEEDED, 0.0)
+    assert (visit, visit.samples, visit.first_s) == (before, 2 * NEEDED, 0.0)
     assert scene.visits.leave(100.0) == []
 
 
 def test_who_is_found_elsewhere_while_the_old_track_is_still_looked_for_goes_on_too() -> None:
     scene = Scene()
     lost = scene.track("a")
+    before = scene.visits.of(lost)
     scene.decide(a=ANN)
     lost.lost = True
     back = scene.track("b")
     assert scene.decide(b=ANN) == []
-    assert scene.visits.of(back).id == "a"
+    assert scene.visits.of(back) is before
     assert scene.visits.end([lost]) == []
     assert scene.visits.leave(100.0) == []
+
+
+def test_a_track_whose_visit_went_on_with_another_begins_a_new_visit_when_it_is_found_again() -> None:
+    scene = Scene()
+    lost = scene.track("a")
+    scene.decide(a=ANN)
+    lost.lost = True
+    back = scene.track("b")
+    scene.decide(b=ANN)
+    lost.lost = False
+    assert scene.visits.of(lost) is not scene.visits.of(back)
+    assert scene.visits.of(lost).id != scene.visits.of(back).id
 
 
 def test_a_cut_ends_a_visit_for_good() -> None:
@@ -166,6 +185,66 @@ def test_a_cut_ends_a_visit_for_good() -> None:
     assert told(scene.visits.end([track], for_good=True)) == [("left", "ann", "ann", 2)]
     scene.track("b")
     assert told(scene.decide(b=ANN)) == [("recognized", "ann", None, 1)]
+
+
+def test_who_takes_a_name_takes_it_from_whoever_in_view_has_it_before_it_is_told_again() -> None:
+    scene = Scene()
+    scene.track("a")
+    scene.decide(a=ANN)
+    scene.track("b")
+    changes = scene.decide(a=None, b=ANN)
+    assert told(changes) == [("corrected", None, "ann", 2), ("recognized", "ann", None, 1)]
+    assert scene.decide(a=None, b=ANN) == []
+
+
+def test_two_who_were_mixed_up_are_never_one_person_at_a_time() -> None:
+    scene = Scene()
+    first, second = scene.track("a"), scene.track("b")
+    scene.decide(a=ANN, b=BOB)
+    heard = []
+    for _ in range(4):
+        heard += told(scene.decide(a=BOB, b=ANN))
+        scene.sample(first, 3)
+        scene.sample(second, 3)
+    assert heard == [
+        ("corrected", None, "bob", 2),
+        ("corrected", "bob", "ann", 2),
+        ("corrected", "ann", None, 3),
+    ]
+    assert scene.visits.of(first).person == BOB
+
+
+def test_who_is_named_late_after_coming_back_ends_the_visit_before() -> None:
+    scene = Scene()
+    first = scene.track("a")
+    scene.decide(a=ANN)
+    scene.visits.end([first])
+    scene.track("b", looks=0.9)
+    scene.time_s = 1.0
+    assert told(scene.decide(b=None)) == [("unknown", None, None, 1)]
+    assert told(scene.decide(b=ANN)) == [("left", "ann", "ann", 2), ("recognized", "ann", None, 2)]
+    assert scene.visits.leave(100.0) == []
+
+
+def test_who_is_not_seen_while_time_goes_by_is_not_told_to_be_a_stranger() -> None:
+    scene = Scene()
+    track = scene.track("a")
+    assert scene.decide(a=None) == []
+    track.lost = True
+    scene.time_s = 1.5
+    assert scene.decide() == []
+    track.lost = False
+    assert told(scene.decide(a=None)) == [("unknown", None, None, 1)]
+
+
+def test_who_is_removed_from_the_gallery_while_out_of_sight_loses_the_name_when_seen_again() -> None:
+    scene = Scene()
+    track = scene.track("a")
+    scene.decide(a=ANN)
+    track.lost = True
+    assert scene.visits.decide({}, {"2"}, NEEDED, 0.5) == []
+    changes = scene.visits.decide({"a": decision(None)}, {"2"}, NEEDED, 1.0)
+    assert told(changes) == [("corrected", None, "ann", 2)]
 
 
 def test_a_stranger_keeps_the_id_over_visits_and_two_in_view_are_two() -> None:

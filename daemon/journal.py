@@ -27,6 +27,13 @@ TIDY_PAGES = 500
 """The write-ahead log is moved into the file when it is so long; 2 MB, some 5 ms."""
 
 
+LAST_OF_TOPICS = """SELECT id, name, max(last_seq, coalesce(
+    (SELECT max(seq) FROM event WHERE topic_id = topic.id), 0)) FROM topic"""
+NOTE_LAST = """UPDATE topic SET last_seq = deleted.seq FROM (
+    SELECT topic_id, max(seq) AS seq FROM event WHERE seq <= ? GROUP BY topic_id) AS deleted
+    WHERE topic.id = deleted.topic_id"""
+
+
 @dataclass(frozen=True, slots=True)
 class Keep:
     """How much of the past is kept."""
@@ -168,10 +175,10 @@ class Journal:
 
     def _begin(self, marked_head: int) -> None:
         """Finds out how far numbers were given; notes those whose events are lost."""
-        for number, topic, last_seq in self._connection.execute("SELECT id, name, last_seq FROM topic"):
+        for number, topic, seq in self._connection.execute(LAST_OF_TOPICS):
             self._topics[topic] = number
             stream = stream_of(topic)
-            self._last[stream] = max(last_seq, self._last.get(stream, 0))
+            self._last[stream] = max(seq, self._last.get(stream, 0))
         (first, last) = self._connection.execute("SELECT min(seq), max(seq) FROM event").fetchone()
         stored = last or 0
         self._lost = max((last for _, last in journal_file.holes(self._connection)), default=0)
@@ -193,14 +200,10 @@ class Journal:
         self._lost = last
 
     def _insert(self, messages: Sequence[Message]) -> None:
-        newest = {message.event.topic: message.seq for message in messages}
-        for topic, seq in newest.items():
-            row = self._connection.execute(
-                """INSERT INTO topic (name, last_seq) VALUES (?, ?)
-                   ON CONFLICT (name) DO UPDATE SET last_seq = excluded.last_seq RETURNING id""",
-                (topic, seq),
-            ).fetchone()
-            self._topics[topic] = row[0]
+        for topic in {message.event.topic for message in messages} - self._topics.keys():
+            self._connection.execute("INSERT OR IGNORE INTO topic (name, last_seq) VALUES (?, 0)", (topic,))
+            found = self._connection.execute("SELECT id FROM topic WHERE name = ?", (topic,)).fetchone()
+            self._topics[topic] = found[0]
         self._connection.executemany(
             "INSERT INTO event VALUES (?, ?, ?, ?)",
             [
@@ -211,6 +214,7 @@ class Journal:
 
     def _delete(self, last: int) -> None:
         with transaction(self._connection):
+            self._connection.execute(NOTE_LAST, (last,))
             self._connection.execute("DELETE FROM event WHERE seq <= ?", (last,))
             (first,) = self._connection.execute("SELECT min(seq) FROM event").fetchone()
             self._connection.execute("DELETE FROM hole WHERE last < ?", (first,))

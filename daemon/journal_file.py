@@ -42,7 +42,7 @@ TABLES = (
     """CREATE TABLE topic (
         id       INTEGER PRIMARY KEY,
         name     TEXT NOT NULL UNIQUE,
-        last_seq INTEGER NOT NULL   -- of its newest event, also when that is no longer kept
+        last_seq INTEGER NOT NULL   -- of its newest event that is no longer kept; 0: none
     ) STRICT""",
     # Numbers that were given, and whose events a damaged disk has lost.
     "CREATE TABLE hole (first INTEGER PRIMARY KEY, last INTEGER NOT NULL) STRICT",
@@ -207,6 +207,10 @@ def _check(connection: sqlite3.Connection) -> None:
     lost = sum(end - begin + 1 for begin, end in holes(connection) if count and first < begin < last)
     if count and last - first + 1 - lost != count:
         raise sqlite3.DatabaseError("events are missing in the middle")
+    # SQLite does not notice a page of zeros where the end of a long text should be.
+    spoilt = "SELECT seq FROM event WHERE json_extract(body, '$.data.seq') IS NOT seq LIMIT 1"
+    if connection.execute(spoilt).fetchone() is not None:
+        raise sqlite3.DatabaseError("events are not what they were")
 
 
 def _recognise(path: Path, ours: bool) -> None:
@@ -242,17 +246,15 @@ def _set_aside(path: Path) -> Path:
 
 def _save(damaged: Path, connection: sqlite3.Connection) -> int:
     topics: dict[str, int] = {}
-    newest: dict[str, int] = {}
-    saved = 0
+    newest = saved = 0
     for seq, topic, made_us, body in readable(damaged):
         number = topics.setdefault(topic, len(topics) + 1)
         connection.execute("INSERT INTO event VALUES (?, ?, ?, ?)", (seq, number, made_us, body))
-        newest[topic] = seq
-        saved += 1
-    rows = [(topics[topic], topic, seq) for topic, seq in newest.items()]
-    connection.executemany("INSERT INTO topic VALUES (?, ?, ?)", rows)
+        newest, saved = seq, saved + 1
+    rows = [(number, topic) for topic, number in topics.items()]
+    connection.executemany("INSERT INTO topic VALUES (?, ?, 0)", rows)
     with suppress(sqlite3.DatabaseError), closing(_connect_to_read(damaged)) as old:
-        known = [hole for hole in holes(old) if hole[1] < max(newest.values(), default=0)]
+        known = [hole for hole in holes(old) if hole[1] < newest]
         connection.executemany("INSERT INTO hole VALUES (?, ?)", known)
     return saved
 

@@ -22,8 +22,10 @@ CARE_S = 0.05
 """Between two small pieces of upkeep."""
 OVERDUE_S = 1.0
 """While there is always something to store, upkeep waits no longer than this."""
-RETRY_S = 3.0
-"""How often a journal that failed is tried again."""
+RETRY_S, RETRY_MAX_S = 3.0, 60.0
+"""How often a journal that failed is tried again: ever more rarely, if it fails again soon."""
+GOOD_S = 60.0
+"""After so long without a failure, the next one is a first one."""
 TRIM_S = 1.0
 """How often it is looked whether something need not be kept any more."""
 CLOSE_S = 0.5
@@ -60,7 +62,9 @@ class Recorder:
         self.oldest: int | None = None
         """Of the events that are kept; head + 1: there is none."""
         self._keep = keep
-        self._cared_s = self._trimmed_s = self._retried_s = time.monotonic()
+        self._cared_s = self._trimmed_s = self._tried_s = time.monotonic()
+        self._recovered_s = float("-inf")
+        self._retry_s = RETRY_S
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._suspicion: Exception | None = None
         self._journal: Journal | None = None
@@ -88,9 +92,12 @@ class Recorder:
         self._jobs.put(job)
         return job.result
 
-    def suspect(self, error: Exception) -> None:
-        """Somebody could not read it; if it is damaged, it is opened anew and what is left is saved."""
-        if is_damage(error):
+    def suspect(self, error: Exception, opening: int) -> None:
+        """Somebody could not read it; if it is damaged, it is opened anew and what is left is saved.
+
+        opening: `openings` when he opened it; who complains of the file before is late.
+        """
+        if is_damage(error) and opening == self.openings:
             self._suspicion = error
 
     def check(self) -> None:
@@ -132,11 +139,10 @@ class Recorder:
         now_s = time.monotonic()
         if self._suspicion is not None:
             self._fail(self._suspicion)
-            self._suspicion = None
             self._retry()
             return
         if self._journal is None or self.reason is not None:
-            if now_s - self._retried_s >= RETRY_S:
+            if now_s - self._tried_s >= self._retry_s:
                 self._retry()
             return
         try:
@@ -151,11 +157,16 @@ class Recorder:
     def _open(self) -> None:
         self._journal = Journal.open(self.path, self.epoch)
         self.openings += 1
+        self._suspicion = None
         self.head, self.oldest = self._journal.head, self._journal.oldest
 
     def _fail(self, error: Exception) -> None:
+        now_s = time.monotonic()
+        if self.reason is None:
+            soon = now_s - self._recovered_s < GOOD_S
+            self._retry_s = min(2 * self._retry_s, RETRY_MAX_S) if soon else RETRY_S
         self.reason = f"{self.path}: {error}"
-        self._retried_s = time.monotonic()
+        self._tried_s = now_s
         if self._journal is not None and not is_full(error):
             # It may be damaged; opening it anew finds out.
             self._journal.close(clean=False)
@@ -169,8 +180,9 @@ class Recorder:
             self._journal.probe()
         except JournalRefused as error:
             self.reason = str(error)
-            self._retried_s = time.monotonic()
+            self._tried_s = time.monotonic()
         except FAILURES as error:
             self._fail(error)
         else:
             self.reason = None
+            self._recovered_s = time.monotonic()

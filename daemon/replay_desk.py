@@ -62,7 +62,7 @@ class ReplayDesk:
             fields = _dumped({"error": str(error)})
         except FAILURES as error:
             self.close()
-            self._recorder.suspect(error)
+            self._recorder.suspect(error, self._opening)
             fields = _dumped({"error": f"the journal can't be read: {error}"})
         return b"{" + echo + fields[1:]
 

@@ -88,9 +88,10 @@ class Tracker:
         return self._finish(time_s)
 
     def end(self) -> tuple[Track, ...]:
-        """The camera ended or was lost: so are its tracks."""
+        """The camera ended or was lost: so are its tracks. What it shows next is all news."""
         ended, self._tracks = [*self._cut, *self._tracks], []
         self._cut = []
+        self._motion = MotionWatch()
         return tuple(ended)
 
     def _finish(self, time_s: float) -> Seen:

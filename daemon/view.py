@@ -77,6 +77,8 @@ class View:
 
     def detect(self, faces: Faces, encode: Callable[[NDArray[np.intp]], Encodings], frame: Frame) -> None:
         """Takes what was found on the whole frame."""
+        # Others than before may be seen now, which nobody has judged.
+        self._still = False
         self._seen = self._tracker.detect(faces, encode, self._seconds(frame))
 
     def is_seen(self, scores: NDArray[np.float32]) -> NDArray[np.bool_]:
@@ -113,12 +115,15 @@ class View:
 
     def decide(self, index: Index, rules: Rules, frame: Frame) -> tuple[list[SeenFace], list[Change]]:
         """Who everybody on this frame is, and what changed with it."""
-        tracks, time_s = self._seen.tracks, self._seconds(frame)
+        tracks, time_s, needed = self._seen.tracks, self._seconds(frame), self._needed()
         changes = self._visits.end(self._seen.cut, for_good=True) + self._visits.end(self._seen.left)
-        visits = [self._visits.of(track) for track in tracks]
-        decisions = self._decisions(tracks, visits, index, rules)
+        visits = [self._visits.of(track) for track in tracks if track.evidence.count]
+        # One person is at most one face, of those whom enough is known of: a glimpse takes nobody's name.
+        known = [visit for visit in visits if visit.samples >= needed]
+        glimpsed = [visit for visit in visits if visit.samples < needed]
+        decisions = _decisions(known, index, rules) | _decisions(glimpsed, index, rules)
         enrolled = {person.id for person in index.people}
-        changes += self._visits.decide(decisions, enrolled, self._needed(), time_s)
+        changes += self._visits.decide(decisions, enrolled, needed, time_s)
         changes += self._visits.leave(time_s)
         return [SeenFace(track, self._visits.of(track)) for track in tracks], changes
 
@@ -126,19 +131,6 @@ class View:
         """The camera ended: so has everything on it."""
         self._visits.end(self._tracker.end())
         return self._visits.leave(None)
-
-    def _decisions(
-        self, tracks: Sequence[Track], visits: Sequence[Visit], index: Index, rules: Rules
-    ) -> dict[str, Decision]:
-        """All tracks of the frame at once, because one person is at most one of them."""
-        known = [(track, visit) for track, visit in zip(tracks, visits, strict=True) if track.evidence.count]
-        if not known:
-            return {}
-        encodings = np.stack([track.evidence.fused for track, _ in known])
-        held = [visit.person.id if visit.person else None for _, visit in known]
-        spreads = [track.evidence.spread for track, _ in known]
-        decided = decide(index, encodings, rules, held, spreads)
-        return {track.id: decision for (track, _), decision in zip(known, decided, strict=True)}
 
     def _is_due(self, track: Track, time_s: float) -> bool:
         settings = self._settings
@@ -158,3 +150,15 @@ class View:
     def _seconds(self, frame: Frame) -> float:
         """The frame's own time, the only one that decisions know."""
         return (frame.captured_monotonic_ns - self._origin_ns) / 1e9
+
+
+def _decisions(visits: Sequence[Visit], index: Index, rules: Rules) -> dict[str, Decision]:
+    """Of several visits at once, by the id of the track that shows each."""
+    if not visits:
+        return {}
+    evidence = [visit.track.evidence for visit in visits]
+    held = [visit.person.id if visit.person else None for visit in visits]
+    decided = decide(
+        index, np.stack([each.fused for each in evidence]), rules, held, [each.spread for each in evidence]
+    )
+    return {visit.track.id: decision for visit, decision in zip(visits, decided, strict=True)}

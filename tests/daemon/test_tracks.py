@@ -13,6 +13,7 @@ import pytest
 from daemon.config import Config, DaemonConfig
 from daemon.engine import build_engine
 from daemon.playback import Stage, play
+from daemon.tracker import Tracker
 from gallery.faces.engine import FaceEngine
 from gallery.faces.types import BgrImage
 from gallery.matcher import Index
@@ -180,6 +181,40 @@ def test_two_who_cross_keep_their_names(stage: Stage, heads: dict[str, BgrImage]
     assert set(seen[-1].values()) == {"Barack", "Joe"}
 
 
+def test_a_newcomer_of_whom_too_little_is_known_takes_nobodys_name(
+    stage: Stage, heads: dict[str, BgrImage], tmp_path: Path
+) -> None:
+    # The very picture that was enrolled is nearest; but it is lit for one sample alone.
+    glimpse = {**heads, "dark": (heads["barack-obama"] * 0.06).astype(np.uint8)}
+    pictures = [
+        compose(
+            glimpse,
+            [("barack-obama-2", 100 + i % 3, 100)]
+            + ([("barack-obama" if i < 27 else "dark", 420, 120)] if i >= 25 else []),
+        )
+        for i in range(75)
+    ]
+    told, _ = played(stage, write(tmp_path / "glimpse", pictures))
+    assert kinds(told) == [("recognized", "Barack"), ("left", "Barack")]
+
+
+def test_of_two_who_are_one_person_the_nearer_has_the_name_and_the_other_loses_it_before(
+    stage: Stage, heads: dict[str, BgrImage], tmp_path: Path
+) -> None:
+    pictures = [
+        compose(
+            heads,
+            [("barack-obama-2", 100 + i % 3, 100)] + ([("barack-obama", 420 + i % 3, 120)] if i >= 25 else []),
+        )
+        for i in range(60)
+    ]
+    told, seen = played(stage, write(tmp_path / "twins", pictures))
+    assert kinds(told)[:3] == [("recognized", "Barack"), ("corrected", None), ("recognized", "Barack")]
+    assert told[1].frame == told[2].frame
+    assert (told[0].track, told[1].previous) == (told[1].track, "Barack")
+    assert all(list(frame.values()).count("Barack") <= 1 for frame in seen)
+
+
 def test_who_comes_back_soon_has_not_left(stage: Stage, heads: dict[str, BgrImage], tmp_path: Path) -> None:
     here, away = compose(heads, [("barack-obama-2", 100, 100)]), compose(heads, [])
     there = compose(heads, [("barack-obama-2", 420, 120)])
@@ -259,6 +294,18 @@ def test_a_still_picture_is_searched_every_two_seconds_and_no_more(
     monkeypatch.setattr(stage.engine.detector, "detect", counting)
     played(stage, write(tmp_path / "still", [compose(heads, [("barack-obama-2", 100, 100)])] * 125))
     assert len(searched) == 3
+
+
+def test_after_a_camera_was_lost_its_first_frame_is_searched_also_where_nothing_moved(
+    heads: dict[str, BgrImage],
+) -> None:
+    picture = compose(heads, [("barack-obama-2", 100, 100)])
+    tracker = Tracker(CONFIG.tracker, encoder_threshold=0.6)
+    assert tracker.plan(picture, 0.0).full
+    tracker.looks(0.0)
+    assert not tracker.plan(picture, 0.5).full
+    tracker.end()
+    assert tracker.plan(picture, 1.0).full
 
 
 def test_the_same_file_gives_the_same_twice(stage: Stage, heads: dict[str, BgrImage], tmp_path: Path) -> None:

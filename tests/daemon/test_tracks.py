@@ -204,7 +204,8 @@ def test_of_two_who_are_one_person_the_nearer_has_the_name_and_the_other_loses_i
     pictures = [
         compose(
             heads,
-            [("barack-obama-2", 100 + i % 3, 100)] + ([("barack-obama", 420 + i % 3, 120)] if i >= 25 else []),
+            [("barack-obama-2", 100 + i % 3, 100)]
+            + ([("barack-obama", 420 + i % 3, 120)] if i >= 25 else []),
         )
         for i in range(60)
     ]

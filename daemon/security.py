@@ -47,6 +47,7 @@ class Gate:
         """None: no CURVE."""
         self.refusals: Counter[str] = Counter()
         """Handshakes that failed so far, by a key of WORDS."""
+        self._told: Counter[tuple[str, str]] = Counter()
         self._lock = threading.Lock()
         self._handler = None if keyring is None else _Handler(context, keyring, self)
 
@@ -92,13 +93,15 @@ class Gate:
             self.refuse(name, reasons.get(value, "broken_off"))
         # HANDSHAKE_FAILED_AUTH follows what the handler refused, and counted with its reason.
 
-    def refuse(self, name: str, reason: str, detail: str = "") -> None:
-        """Counts; tells the 1st, 10th, 100th … of each reason."""
+    def refuse(self, name: str, reason: str, whose: str = "", where: str = "") -> None:
+        """Counts; tells the 1st, 10th, 100th … of each reason, and of each owner of a revoked key."""
         with self._lock:
             self.refusals[reason] += 1
-            count = self.refusals[reason]
+            self._told[reason, whose] += 1
+            count = self._told[reason, whose]
         if count == 10 ** (len(str(count)) - 1):
-            logger.warning("%s: refused %s%s (%s, %s so far)", name, WORDS[reason], detail, reason, count)
+            words = WORDS[reason] + (f" ({whose})" if whose else "") + (f" from {where}" if where else "")
+            logger.warning("%s: refused %s (%s, %s so far)", name, words, reason, count)
 
 
 class _Handler(ThreadAuthenticator):
@@ -121,12 +124,11 @@ class _Handler(ThreadAuthenticator):
     def callback(self, domain: str, key: bytes) -> bool:
         """Whether this public key (Z85) is let in."""
         client = self._keyring.find(key.decode("ascii"))
-        where = f" from {self._address}" if self._address else ""
         if client is None:
-            self._gate.refuse(domain, "unknown_key", where)
+            self._gate.refuse(domain, "unknown_key", where=self._address)
             return False
         if client.revoked_unix_ns is not None:
-            self._gate.refuse(domain, "revoked_key", f" ({client.name}){where}")
+            self._gate.refuse(domain, "revoked_key", client.name, self._address)
             return False
         return True
 

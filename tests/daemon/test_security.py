@@ -199,11 +199,12 @@ def test_refusals_are_counted_each_and_told_at_powers_of_ten(
         with caplog.at_level(logging.WARNING):
             for _ in range(1234):
                 gate.refuse("replay", "silent")
-        gate.refuse("replay", "unknown_key")
-    assert gate.refusals == {"silent": 1234, "unknown_key": 1}
+            gate.refuse("replay", "revoked_key", "desk")
+            gate.refuse("replay", "revoked_key", "kiosk")
+    assert gate.refusals == {"silent": 1234, "revoked_key": 2}
     told = [record.getMessage() for record in caplog.records]
     assert [line.rpartition(", ")[2] for line in told] == [
-        *("1 so far)", "10 so far)", "100 so far)", "1000 so far)", "1 so far)")
+        *("1 so far)", "10 so far)", "100 so far)", "1000 so far)", "1 so far)", "1 so far)")
     ]
 
 

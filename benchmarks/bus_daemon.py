@@ -23,6 +23,7 @@ from daemon.courier import Courier
 from daemon.frame import CameraChange
 from daemon.journal import Keep
 from daemon.journal_reader import JournalReader
+from daemon.keys import Keyring
 from daemon.presence import Presence
 from daemon.publisher import Publisher
 from daemon.recorder import Recorder
@@ -65,6 +66,7 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=30_000)
     parser.add_argument("--rate", type=float, default=1_000.0)
     parser.add_argument("--keep-mb", type=int, default=512)
+    parser.add_argument("--curve", action="store_true", help="only for whom DIR/keys lets in")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     stop = threading.Event()
@@ -73,10 +75,11 @@ def main() -> None:
     journal = options.folder / "journal.db"
     recorder = Recorder(journal, uuid.uuid4().hex, Keep(86_400.0, options.keep_mb * 1_000_000))
     presence = Presence(CAMERAS, recorder.head)
+    keyring = Keyring.load(options.folder) if options.curve else None
     with (
         recorder,
-        Publisher(options.bind) as publisher,
-        ReplayServer(options.replay, recorder, presence) as replay,
+        Publisher(options.bind, keyring=keyring) as publisher,
+        ReplayServer(options.replay, recorder, presence, keyring=keyring) as replay,
         Courier(publisher, recorder, presence) as courier,
     ):
         done = last_number(journal)

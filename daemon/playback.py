@@ -38,7 +38,9 @@ class Stage:
         # A file must give the same events twice, so nothing may be exchanged for a faster twin on the way.
         self.engine.detector.prepare()
         config, own_threshold = self.config, self.engine.encoder.threshold
-        strangers = Strangers(own_threshold, config.strangers.forget_after)
+        # Known again among many as people are, and so by their threshold: at the encoder's own, which is for
+        # pairs, every second new stranger is one of 200 that are remembered (docs/decisions/0060).
+        strangers = Strangers(config.encoder.threshold, config.strangers.forget_after)
         views = {name: View(config.tracker, strangers, own_threshold, started.monotonic_ns) for name in names}
         return Pipeline(self.engine, self.index, config.rules, views, live)
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from daemon.config import Config, DaemonConfig
+from daemon.config import Config, DaemonConfig, EncoderConfig
 from daemon.engine import build_engine
 from daemon.playback import Stage, play
 from daemon.tracker import Tracker
@@ -244,6 +244,21 @@ def test_a_stranger_who_returns_keeps_the_id(
     assert len(unknown) == 2
     assert unknown[0].stranger == unknown[1].stranger
     assert unknown[0].track != unknown[1].track
+
+
+def test_a_stranger_is_known_again_by_the_threshold_that_names_people(
+    stage: Stage, heads: dict[str, BgrImage], tmp_path: Path
+) -> None:
+    away = compose(heads, [])
+    first = [compose(heads, [("eileen-collins", 100 + i % 4, 100)]) for i in range(32)]
+    brighter = [np.clip(picture.astype(np.int16) + 25, 0, 255).astype(np.uint8) for picture in first]
+    source = write(tmp_path / "brighter", first + [away] * 110 + brighter)
+    strangers = {}
+    for threshold in (0.52, 0.05):
+        config = replace(CONFIG, encoder=EncoderConfig(threshold=threshold))
+        told, _ = played(replace(stage, config=config), source)
+        strangers[threshold] = len({each.stranger for each in told if each.kind == "unknown"})
+    assert strangers == {0.52: 1, 0.05: 2}
 
 
 def test_one_bad_frame_in_five_costs_neither_the_name_nor_the_track(

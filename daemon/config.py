@@ -109,7 +109,7 @@ class EncoderConfig:
 
     name: Literal["dlib", "sface", "facenet"] = "dlib"
     """The net."""
-    engine: Literal["torch", "torch-bf16", "dlib", "openvino"] = "torch"
+    engine: Literal["torch", "torch-bf16", "dlib", "openvino", "openvino-bf16", "openvino-int8"] = "torch"
     """What computes it."""
     alignment: Literal["mtcnn", "dlib"] = "mtcnn"
     """Whose landmarks turn the face upright: the detector's own, or dlib's 5-point predictor."""

@@ -99,6 +99,11 @@ def one_of(key: str, value: str, allowed: Sequence[str]) -> None:
         raise ValueError(f'{key} must be {choice}, not "{value}"')
 
 
+def openvino_is_missing(engine: str) -> ValueError:
+    """What to tell who asks for this engine and has it not."""
+    return ValueError(f'encoder.engine "{engine}" is not installed: uv sync --extra openvino')
+
+
 def _with_mirror_images(chips: Batch) -> Batch:
     if isinstance(chips, np.ndarray):
         return np.concatenate([chips, chips[:, :, ::-1]])

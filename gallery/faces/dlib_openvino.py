@@ -1,4 +1,4 @@
-"""dlib's face encoder on OpenVINO, for hosts with a CPU alone; lets go of the interpreter lock meanwhile."""
+"""dlib's face encoder as a graph of OpenVINO, for hosts with a CPU alone."""
 
 from __future__ import annotations
 
@@ -9,31 +9,14 @@ import openvino
 from openvino import opset13 as ops
 
 from gallery.faces.aligner import DLIB_SIZE_PX
-from gallery.faces.chip_encoder import Batch
 from gallery.faces.dlib_structure import Block, Filters, Resnet
-from gallery.faces.types import Encodings
 
 Node = Any
 """OpenVINO's own types are not exported."""
 
 
-class DlibOpenvino:
-    """A network of dlib's, compiled for this CPU at float32."""
-
-    def __init__(self, resnet: Resnet, threads: int) -> None:
-        settings = {
-            "INFERENCE_PRECISION_HINT": "f32",
-            "INFERENCE_NUM_THREADS": threads,
-            "PERFORMANCE_HINT": "LATENCY",
-        }
-        self._net = openvino.Core().compile_model(_graph(resnet), "CPU", settings)
-
-    def __call__(self, chips: Batch) -> Encodings:
-        """float32[n, 128] of n chips."""
-        return np.array(self._net(np.asarray(chips))[0], np.float32)
-
-
-def _graph(resnet: Resnet) -> openvino.Model:
+def graph(resnet: Resnet) -> openvino.Model:
+    """From uint8[n, 150, 150, 3], red, green, blue, to float32[n, 128]."""
     chips = ops.parameter([-1, DLIB_SIZE_PX, DLIB_SIZE_PX, 3], np.uint8)
     pixels = ops.transpose(ops.convert(chips, "f32"), np.array([0, 3, 1, 2]))
     pixels = ops.relu(_convolution(pixels, resnet.stem))

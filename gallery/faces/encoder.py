@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from gallery.faces import aligner, dlib_structure, models
-from gallery.faces.chip_encoder import ChipEncoder, Cut, Net, Space, landmark_cut, one_by_one, one_of
+from gallery.faces.chip_encoder import (
+    ChipEncoder,
+    Cut,
+    Net,
+    Space,
+    landmark_cut,
+    one_by_one,
+    one_of,
+    openvino_is_missing,
+)
 from gallery.faces.device import resolve
 
 ALIGNMENTS = ("mtcnn", "dlib")
@@ -91,9 +100,10 @@ def _dlib_net(engine: str, device: str) -> Net:
 
 def _openvino_net(resnet: dlib_structure.Resnet) -> Net:
     try:
-        from gallery.faces.dlib_openvino import DlibOpenvino
+        from gallery.faces.dlib_openvino import graph
+        from gallery.faces.openvino_runner import OpenvinoRunner
     except ModuleNotFoundError:
-        raise ValueError('encoder.engine "openvino" is not installed: uv sync --extra openvino') from None
+        raise openvino_is_missing("openvino") from None
     from torch import get_num_threads
 
-    return DlibOpenvino(resnet, get_num_threads())
+    return OpenvinoRunner(graph(resnet), get_num_threads())

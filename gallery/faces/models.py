@@ -99,7 +99,13 @@ def detector_digests() -> list[str]:
     return [file.sha256 for file in DETECTOR]
 
 
-def model_text(name: str, alignment: str, digests: Iterable[str], mirror: bool = False) -> str:
-    """What an encoding came from, e.g. dlib-mtcnn-1a2b3c4d5e6f7a8b; equal text, comparable encodings."""
+def model_text(
+    name: str, alignment: str, digests: Iterable[str], mirror: bool = False, variant: str = ""
+) -> str:
+    """What an encoding came from, e.g. dlib-mtcnn-1a2b3c4d5e6f7a8b; equal text, comparable encodings.
+
+    variant: an arithmetic that moves encodings so far that they are not to be mixed, e.g. int8.
+    """
     joined = hashlib.sha256("".join(digests).encode("ascii")).hexdigest()
-    return f"{name}-{alignment}{'-mirror' if mirror else ''}-{joined[:16]}"
+    marks = [name, alignment, *(["mirror"] if mirror else []), *([variant] if variant else [])]
+    return "-".join([*marks, joined[:16]])

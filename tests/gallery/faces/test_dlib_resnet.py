@@ -59,9 +59,10 @@ def test_without_onednns_operators_the_encodings_are_the_same(
 
 def test_openvino_gives_dlibs_encodings(shared_data: Path) -> None:
     pytest.importorskip("openvino")
-    from gallery.faces.dlib_openvino import DlibOpenvino
+    from gallery.faces.dlib_openvino import graph
+    from gallery.faces.openvino_runner import OpenvinoRunner
 
-    run = DlibOpenvino(dlib_structure.read(content()), threads=1)
+    run = OpenvinoRunner(graph(dlib_structure.read(content())), threads=1)
     chips = real_faces(shared_data)
     np.testing.assert_allclose(run(chips), dlibs_own(shared_data), atol=1e-5)
     np.testing.assert_allclose(run(chips[:1]), dlibs_own(shared_data)[:1], atol=1e-5)

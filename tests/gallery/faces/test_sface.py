@@ -32,6 +32,11 @@ def content() -> bytes:
 
 
 @cache
+def network() -> sface_file.SfaceNet:
+    return sface_file.read(content())
+
+
+@cache
 def real_faces(shared_data: Path) -> Chips:
     """LFW's faces stand upright in the middle: their squares serve as chips."""
     files = sorted((shared_data / "lfw-view1" / "images").glob("*/*.jpg"))[:24]
@@ -53,7 +58,27 @@ def by_onnxruntime(chips: Chips) -> Encodings:
 
 def by_torch(chips: Chips, dtype: torch.dtype = torch.float32) -> Encodings:
     with torch.inference_mode():
-        return np.asarray(sface.SfaceOnTorch(content(), "cpu", dtype)(torch.from_numpy(chips)).numpy())
+        return np.asarray(sface.SfaceOnTorch(network(), "cpu", dtype)(torch.from_numpy(chips)).numpy())
+
+
+def by_openvino(chips: Chips, precision: str = "f32", whole_numbers: bool = False) -> Encodings:
+    pytest.importorskip("openvino", reason="the extra openvino is not installed")
+    from gallery.faces.openvino_runner import OpenvinoRunner
+    from gallery.faces.sface_openvino import graph
+
+    return OpenvinoRunner(graph(network(), whole_numbers), 1, precision)(chips)
+
+
+def has_bfloat16() -> bool:
+    pytest.importorskip("openvino", reason="the extra openvino is not installed")
+    from gallery.faces import openvino_runner
+
+    return openvino_runner.has_bfloat16()
+
+
+def apart(ours: Encodings, theirs: Encodings) -> float:
+    """The largest distance between two encodings of one chip."""
+    return float(np.linalg.norm(ours - theirs, axis=1).max())
 
 
 def test_pytorch_gives_onnxruntimes_encodings(shared_data: Path) -> None:
@@ -61,10 +86,55 @@ def test_pytorch_gives_onnxruntimes_encodings(shared_data: Path) -> None:
     np.testing.assert_allclose(by_torch(chips), by_onnxruntime(chips), atol=1e-4)
 
 
+def test_openvino_gives_pytorchs_encodings(shared_data: Path) -> None:
+    chips = real_faces(shared_data)
+    np.testing.assert_allclose(by_openvino(chips), by_torch(chips), atol=1e-5)
+    np.testing.assert_allclose(by_openvino(chips[:1]), by_torch(chips[:1]), atol=1e-5)
+
+
 def test_half_the_digits_move_an_encoding_little(shared_data: Path) -> None:
     chips = real_faces(shared_data)
-    moved = np.linalg.norm(by_torch(chips) - by_torch(chips, torch.bfloat16), axis=1)
-    assert 0 < moved.max() < 0.1
+    assert 0 < apart(by_torch(chips), by_torch(chips, torch.bfloat16)) < 0.1
+    if has_bfloat16():
+        assert 0 < apart(by_torch(chips), by_openvino(chips, "bf16")) < 0.1
+
+
+def test_whole_numbers_move_an_encoding_more_and_keep_its_length(shared_data: Path) -> None:
+    chips = real_faces(shared_data)
+    rounded = by_openvino(chips, whole_numbers=True)
+    assert 0.02 < apart(by_torch(chips), rounded) < 0.35
+    assert np.linalg.norm(rounded, axis=1) == pytest.approx(1, abs=1e-5)
+
+
+def test_encodings_are_mixed_where_engines_agree_and_not_where_one_rounds() -> None:
+    content()
+    pytest.importorskip("openvino", reason="the extra openvino is not installed")
+    models_of = {engine: build_encoder("sface", engine=engine).model for engine in engines_here()}
+    assert models_of.pop("openvino-int8").startswith("sface-mtcnn-int8-")
+    assert len(set(models_of.values())) == 1
+
+
+def engines_here() -> list[str]:
+    return [engine for engine in sface.ENGINES if engine != "openvino-bf16" or has_bfloat16()]
+
+
+def test_half_the_digits_are_refused_where_the_processor_has_them_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    content()
+    pytest.importorskip("openvino", reason="the extra openvino is not installed")
+    monkeypatch.setattr("gallery.faces.openvino_runner.has_bfloat16", lambda: False)
+    with pytest.raises(ValueError, match='needs a CPU with bfloat16: use "openvino"'):
+        build_encoder("sface", engine="openvino-bf16")
+
+
+def test_without_openvino_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    content()
+    monkeypatch.delitem(sys.modules, "gallery.faces.openvino_runner", raising=False)
+    monkeypatch.delattr("gallery.faces.openvino_runner", raising=False)
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    with pytest.raises(ValueError, match='"openvino-int8" is not installed: uv sync --extra openvino'):
+        build_encoder("sface", engine="openvino-int8")
 
 
 def portrait(shared_data: Path, name: str) -> tuple[BgrImage, Faces]:
@@ -73,9 +143,12 @@ def portrait(shared_data: Path, name: str) -> tuple[BgrImage, Faces]:
     return bgr, faces.take([0])
 
 
-def test_the_encoder_tells_two_presidents_apart(shared_data: Path) -> None:
+@pytest.mark.parametrize("engine", ["torch", "openvino-int8"])
+def test_the_encoder_tells_two_presidents_apart(shared_data: Path, engine: str) -> None:
     content()
-    encoder = build_encoder("sface")
+    if engine != "torch":
+        pytest.importorskip("openvino", reason="the extra openvino is not installed")
+    encoder = build_encoder("sface", engine=engine)
     names = ("obama.jpg", "obama2.jpg", "biden.jpg", "biden2.jpg")
     rows = [encoder.encode(*portrait(shared_data, name))[0] for name in names]
     assert np.linalg.norm(rows, axis=1) == pytest.approx(1, abs=1e-5)
@@ -101,7 +174,9 @@ def test_float32_weights_without_whole_numbers_are_read_too(shared_data: Path) -
     plain = dequantised(content())
     assert plain != content()
     with torch.inference_mode():
-        found = sface.SfaceOnTorch(plain, "cpu", torch.float32)(torch.from_numpy(chips)).numpy()
+        found = sface.SfaceOnTorch(sface_file.read(plain), "cpu", torch.float32)(
+            torch.from_numpy(chips)
+        ).numpy()
     np.testing.assert_allclose(found, by_torch(chips), atol=1e-6)
 
 
@@ -156,7 +231,10 @@ def test_its_own_package_is_not_imported() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"engine": "dlib"}, 'encoder.engine must be "torch" or "torch-bf16", not "dlib"'),
+        (
+            {"engine": "dlib"},
+            'encoder.engine must be "torch" or "torch-bf16" or "openvino" or .*, not "dlib"',
+        ),
         ({"alignment": "dlib"}, 'encoder.alignment must be "mtcnn" for encoder.name = "sface"'),
     ],
 )

@@ -192,10 +192,14 @@ class Desk:
         named = self._live.named(track)
         if named is None:
             raise GalleryError(f"{track}: no such track was named lately; events carry it in data.track")
+        # By id: the name may have become another, or another person's.
+        names = {person.id: person.name for person in self._gallery.people()}
+        if named.person.id not in names:
+            raise GalleryError(f"{track}: {named.person.name}, who it was named, is not enrolled any more")
         digest = hashlib.sha256(named.encoding.tobytes()).hexdigest()
         # As sure as can be: somebody said so.
         reference = NewReference(named.encoding, self._facts.model, digest, f"track {track}", 1.0)
-        person = self._gallery.add_not(named.person.name, [reference], time.time_ns())
+        person = self._gallery.add_not(names[named.person.id], [reference], time.time_ns())
         logger.info("track %s is not person %s, somebody said", track, person.id)
         return asdict(person)
 

@@ -31,11 +31,9 @@ ANN_SEEN = np.array([0.25, 0.25], np.float32)
 """What track-1 looks like, which was named ann."""
 
 
-def named(track: str) -> Named | None:
-    return Named(PersonName("1", "ann"), ANN_SEEN, 0.0) if track == "track-1" else None
-
-
-LIVE = Live(lambda camera: JPEG if camera == "door" else None, named)
+REMEMBERED: dict[str, Named] = {}
+"""By track."""
+LIVE = Live(lambda camera: JPEG if camera == "door" else None, REMEMBERED.get)
 
 
 def reference(*numbers: float, digest: str = "a" * 64, model: str = MODEL) -> NewReference:
@@ -48,6 +46,7 @@ def control(tmp_path: Path) -> Iterator[Path]:
     path, database = tmp_path / "state" / "control.sock", tmp_path / "state" / "gallery.db"
     Gallery.open(database).close()
     facts = Facts("1.0", str(database), MODEL, str(tmp_path / "state"))
+    REMEMBERED.clear()
     with ControlServer(path, facts, LIVE):
         yield path
 
@@ -163,13 +162,30 @@ def test_a_refusal_is_raised_on_this_side_as_what_it_was_on_the_other(control: P
 
 def test_a_track_that_was_named_wrongly_is_rejected_and_vetoed_from_then_on(control: Path) -> None:
     with RemoteGallery(control) as remote:
-        remote.add("ann", [reference(0.0, 0.0)], enrolled_unix_ns=0)
+        ann = remote.add("ann", [reference(0.0, 0.0)], enrolled_unix_ns=0)
+        REMEMBERED["track-1"] = Named(PersonName(ann.id, "ann"), ANN_SEEN, 0.0)
         assert remote.reject("track-1").name == "ann"
         (kept,) = remote.not_references("ann")
         np.testing.assert_array_equal(kept.encoding, ANN_SEEN)
         index = remote.index(MODEL)
     (decision,) = decide(index, [ANN_SEEN], Rules(threshold=0.5, margin=0.0, hysteresis=0.0))
     assert (decision.person, decision.why) == (None, "vetoed")
+
+
+def test_who_was_renamed_since_is_rejected_by_the_new_name_and_nobody_who_has_the_old_one_is(
+    control: Path,
+) -> None:
+    with RemoteGallery(control) as remote:
+        ann = remote.add("ann", [reference(0.0, 0.0)], enrolled_unix_ns=0)
+        REMEMBERED["track-1"] = Named(PersonName(ann.id, "ann"), ANN_SEEN, 0.0)
+        remote.rename("ann", "anna")
+        remote.add("ann", [reference(1.0, 1.0, digest="b" * 64)], enrolled_unix_ns=0)
+        assert remote.reject("track-1").name == "anna"
+        assert remote.not_references("ann") == []
+        remote.forget("anna")
+        with pytest.raises(GalleryError, match="not enrolled any more"):
+            remote.reject("track-1")
+        assert remote.not_references("ann") == []
 
 
 def test_a_track_that_nobody_remembers_is_no_reason_to_change_anything(control: Path) -> None:

@@ -4,32 +4,21 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from daemon import sources
 from daemon.capture_messages import Ended, Failed, Opened, Setting
 from daemon.capture_process import CaptureProcess
+from daemon.counts import Counts
 from daemon.frame import CameraChange, CameraState, Frame, StartTime
 from daemon.patience import PATIENCE, Patience, Pauses
+from daemon.silence import Silence
 from daemon.slot import create_slot_file
 
 if TYPE_CHECKING:
     from daemon.config import CameraConfig
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class Counts:
-    """What became of a camera's frames."""
-
-    read: int = 0
-    """Frames that the camera gave."""
-    replaced: int = 0
-    """Frames that a newer one overwrote before anybody took them."""
-    reopened: int = 0
-    """Attempts to open the camera again after it was lost."""
 
 
 class Camera:
@@ -50,8 +39,9 @@ class Camera:
         self._lost = False
         self._next_index = 0
         self._pictures_taken = 0
-        self._opened_s: float | None = None
-        self._waiting_since_s = 0.0
+        self._silence = self._new_silence(0.0)
+        self._damaged = 0
+        self._size: tuple[int, int] | None = None
         self._description = ""
 
     def poll(self) -> list[Frame | CameraChange]:
@@ -61,12 +51,12 @@ class Camera:
             if not self._ready(now_s):
                 return []
         except OSError as error:  # No memory, no descriptors, no room for another process: that may pass.
-            return self._lose(f"no capture process: {error.strerror}", now_s)
+            return self._lose(Failed(f"no capture process: {error.strerror}", "process"), now_s)
         assert self._process is not None
         last_word: Ended | Failed | None = None
         for message in self._process.hear():
             if isinstance(message, Opened):
-                self._opened_s = self._waiting_since_s = now_s
+                self._silence.opened(now_s)
                 self._description = message.description
             else:
                 last_word = message
@@ -74,8 +64,10 @@ class Camera:
         happened = self._take(now_s)
         if isinstance(last_word, Ended):
             return happened + self._end(last_word)
-        if lost := last_word.reason if last_word else self._silence(now_s):
+        if lost := last_word or self._resized() or self._silent(now_s):
             return happened + self._lose(lost, now_s)
+        if stalled := self._state == "online" and self._silence.stalled(now_s):
+            return happened + self._change("stalled", stalled)
         return happened
 
     def fileno(self) -> int | None:
@@ -109,7 +101,7 @@ class Camera:
         self._process = CaptureProcess(self._setting(slot), slot)
         self._lost = False
         self._pictures_taken = 0
-        self._opened_s = None
+        self._silence = self._new_silence(self._process.started_s)
 
     def _setting(self, slot_descriptor: int) -> Setting:
         config, patience = self._config, self._patience
@@ -129,7 +121,11 @@ class Camera:
             open_timeout_s=patience.open_timeout_s,
             read_timeout_s=patience.read_timeout_s,
             first_frame_timeout_s=patience.first_frame_timeout_s,
+            behind_s=patience.behind_s,
         )
+
+    def _new_silence(self, started_s: float) -> Silence:
+        return Silence(self._patience, started_s, live=self._source.live, in_step=self._in_step)
 
     @property
     def _in_step(self) -> bool:
@@ -142,7 +138,8 @@ class Camera:
             return []
         if self._in_step:
             self._process.ask_for_the_next()
-            self._waiting_since_s = now_s
+            self._silence.asked(now_s)
+        damaged, first = self._process.damaged, self._pictures_taken == 0
         stamp = picture.stamp
         self.counts.read += stamp.index + 1 - self._next_index
         self.counts.replaced += picture.number - self._pictures_taken - 1
@@ -155,24 +152,29 @@ class Camera:
             captured_monotonic_ns=stamp.captured_monotonic_ns,
             grabbed_monotonic_ns=stamp.grabbed_monotonic_ns,
             bgr=picture.bgr,
+            # Before its first picture, a decoder complains of what it was not there to see.
+            damaged=0 if first else damaged - self._damaged,
         )
+        self._damaged = damaged
+        if first:
+            self._size = self._process.log.size
         self._pauses.saw(now_s)
         return [*self._change("online", None), frame]
 
-    def _silence(self, now_s: float) -> str | None:
+    def _silent(self, now_s: float) -> Failed | None:
         """Why the process is given up, if it has been silent for too long."""
         assert self._process is not None
-        patience = self._patience
-        if self._opened_s is None:
-            if now_s - self._process.started_s > patience.start_s:
-                return f"not open within {patience.start_s:g} s"
+        self._silence.heard(self._process.slot.beat_monotonic_ns / 1e9)
+        reason = self._silence.too_long(now_s)
+        return Failed(reason, "silent") if reason else None
+
+    def _resized(self) -> Failed | None:
+        """OpenCV scales pictures to the size of the first one; the decoder tells when they have another."""
+        assert self._process is not None
+        size = self._process.log.size
+        if not self._pictures_taken or size is None or size == self._size:
             return None
-        if self._in_step:
-            return _too_long(now_s - self._waiting_since_s, patience.file_silence_s)
-        beat_s = self._process.slot.beat_monotonic_ns / 1e9
-        if not beat_s:
-            return _too_long(now_s - self._opened_s, patience.first_frame_timeout_s + patience.read_timeout_s)
-        return _too_long(now_s - beat_s, patience.silence_s)
+        return Failed(f"the pictures have another size from now on, about {size[0]}x{size[1]}", "resized")
 
     def _end(self, ended: Ended) -> list[Frame | CameraChange]:
         self._give_up_process()
@@ -185,9 +187,12 @@ class Camera:
             return changes + self._change("ended", None)
         return self._change("ended", reason)
 
-    def _lose(self, reason: str, now_s: float) -> list[Frame | CameraChange]:
+    def _lose(self, lost: Failed, now_s: float) -> list[Frame | CameraChange]:
         self._give_up_process()
-        changes = self._change("offline", sources.redacted(reason))
+        self.counts.losses[lost.cause] += 1
+        # A stream that is opened anew because it was too slow is still there.
+        state: CameraState = "stalled" if lost.cause == "behind" else "offline"
+        changes = self._change(state, sources.redacted(lost.reason))
         if not self._source.live:
             # A file is not tried again: it would begin anew, and what was in it would happen twice.
             self.ended = True
@@ -211,11 +216,7 @@ class Camera:
         if state == self._state:
             return []
         self._state = state
-        level = logging.WARNING if state == "offline" else logging.INFO
+        level = logging.WARNING if state in ("offline", "stalled") else logging.INFO
         detail = reason or (self._description if state == "online" else None)
         logger.log(level, "camera %s: %s%s", self.name, state, f", {detail}" if detail else "")
         return [CameraChange(self.name, state, reason)]
-
-
-def _too_long(silent_s: float, limit_s: float) -> str | None:
-    return f"no frame for {silent_s:.1f} s" if silent_s > limit_s else None

@@ -8,7 +8,8 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Self
 
-from daemon.camera import Camera, Counts
+from daemon.camera import Camera
+from daemon.counts import Counts
 from daemon.frame import CameraChange, Frame, StartTime
 from daemon.patience import PATIENCE, Patience
 

@@ -27,6 +27,8 @@ CLOSING_S = 0.5
 BEAT_S = 0.5
 """How often a process that waits for the next frame's time says that it is well."""
 
+_libc = ctypes.CDLL(None)
+
 
 class Link:
     """The socket to the daemon. When the daemon hangs up, or is gone, this process ends."""
@@ -101,8 +103,8 @@ def main(arguments: list[str]) -> int:
             link.send(Opened(reader.description))
             link.send(play(reader, slot, link, setting))
     except CameraLost as lost:
-        ctypes.CDLL(None).fflush(None)  # What FFmpeg has complained of.
-        link.send(Failed(str(lost)))
+        flush_complaints()
+        link.send(Failed(str(lost), lost.cause))
     except (BrokenPipeError, ConnectionResetError):
         return 0
     return 0
@@ -152,7 +154,9 @@ def play_at_its_rate(reader: Reader, slot: SlotWriter, link: Link, setting: Sett
             began_ns = began_ns or time.monotonic_ns() - reader.position_ns()
             _wait_until(began_ns + reader.position_ns(), slot, link)
         grabbed_ns = time.monotonic_ns()
-        slot.beat(grabbed_ns)
+        slot.beat(grabbed_ns, reader.losses)
+        # What the decoder has to say of this frame is to be heard before the frame is seen.
+        flush_complaints()
         if limit.allows(grabbed_ns):
             picture = reader.picture()
             if picture is None:
@@ -162,6 +166,11 @@ def play_at_its_rate(reader: Reader, slot: SlotWriter, link: Link, setting: Sett
                 link.notify()
         index += 1
     return ended
+
+
+def flush_complaints() -> None:
+    """OpenCV prints FFmpeg's messages through C's stdout, which keeps them until there are many."""
+    _libc.fflush(None)
 
 
 class RateLimit:
@@ -203,7 +212,7 @@ def _die_with_the_daemon() -> None:
     """Also if this process is stopped or hangs and its listening thread with it. Linux alone can do this."""
     if sys.platform == "linux":
         pr_set_pdeathsig = 1
-        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+        _libc.prctl(pr_set_pdeathsig, signal.SIGKILL)
 
 
 if __name__ == "__main__":

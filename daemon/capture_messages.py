@@ -8,8 +8,17 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from typing import Literal
 
 from daemon.sources import SourceKind
+
+Cause = Literal["unreachable", "silent", "ended", "behind", "resized", "process", "secret"]
+"""Why a camera was lost, for counting.
+
+unreachable: it can't be opened. silent: no frame for too long. ended: the stream is over. behind: its own
+time falls behind the clock. resized: its pictures have another size. process: the capture process died, or
+can't be started. secret: its password can't be read.
+"""
 
 NOTICE = b"\n"
 """A frame is in the slot, or: the next, please. One byte, so that it is sent whole or not at all."""
@@ -37,6 +46,7 @@ class Setting:
     open_timeout_s: float
     read_timeout_s: float
     first_frame_timeout_s: float
+    behind_s: float
 
     @property
     def paced(self) -> bool:
@@ -67,6 +77,7 @@ class Failed:
     """The source can't be opened, or is lost."""
 
     reason: str
+    cause: Cause
 
 
 Message = Setting | Opened | Ended | Failed

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import signal
 import socket
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from daemon.capture_messages import NOTICE, Ended, Failed, Message, Opened, Setting, from_line, to_line
+from daemon.decoder_log import DecoderLog
 from daemon.slot import SlotReader
 
 FFMPEG_OPTIONS = "rtsp_transport;tcp|flags;low_delay|fpsprobesize;0"
@@ -20,13 +21,10 @@ FFMPEG_OPTIONS = "rtsp_transport;tcp|flags;low_delay|fpsprobesize;0"
 
 docs/decisions/0042: the first picture after 0.4 s instead of 4.1 s.
 """
-FFMPEG_LOG_LEVEL = "24"
-"""Warnings: a refused password is one. They go to stdout, with a prefix."""
-NO_REASONS = ("deprecated pixel format", "Immediate exit requested")
-"""FFmpeg says the first of every MJPEG stream, and the second when our own time limit ends a read."""
-COMPLAINT_BYTES = 4096
-"""How much of the end of what a process wrote is looked at."""
-_FFMPEG_PREFIX = re.compile(r"^\[OPENCV:FFMPEG:\d+\]\s*")
+FFMPEG_LOG_LEVELS = {"stream": "40", "webcam": "24", "path": "24"}
+"""24: warnings, of which a refused password is one. 40: also that pictures have another size from now on."""
+READ_BYTES = 65536
+"""As much as a pipe holds."""
 
 _ROOT = Path(__file__).resolve().parent.parent
 
@@ -38,7 +36,7 @@ class CaptureProcess:
         """Takes over the slot's descriptor; the setting must name it."""
         self.started_s = time.monotonic()
         self._received = b""
-        self._complaint = ""
+        self.log = DecoderLog()
         self._heard_the_end = False
         self._slot_descriptor = slot_descriptor
         self.slot = SlotReader(slot_descriptor)
@@ -77,6 +75,11 @@ class CaptureProcess:
     def pid(self) -> int:
         return self._process.pid
 
+    @property
+    def damaged(self) -> int:
+        """How often damaged or missing pictures were told of, by the decoder or the stream's time stamps."""
+        return self.log.damaged + self.slot.losses
+
     def fileno(self) -> int:
         """Readable when the process has said something or is gone."""
         return self._socket.fileno()
@@ -102,10 +105,10 @@ class CaptureProcess:
         # After the socket: a process flushes its complaints before it says that it failed.
         self._hear_complaints()
         *lines, self._received = self._received.split(b"\n")
-        messages = [_explained(from_line(line), self._complaint) for line in lines if line]
+        messages = [_explained(from_line(line), self.log.complaint) for line in lines if line]
         self._heard_the_end = gone or any(isinstance(message, Ended | Failed) for message in messages)
         if gone and not any(isinstance(message, Ended | Failed) for message in messages):
-            messages.append(Failed(self._cause_of_death()))
+            messages.append(Failed(self._cause_of_death(), "process"))
         return messages
 
     def hang_up(self) -> None:
@@ -136,13 +139,9 @@ class CaptureProcess:
         os.close(self._slot_descriptor)
 
     def _hear_complaints(self) -> None:
-        text = b""
         with contextlib.suppress(BlockingIOError):
-            while received := os.read(self._complaints, COMPLAINT_BYTES):
-                text = (text + received)[-COMPLAINT_BYTES:]
-        lines = [line.strip() for line in text.decode(errors="replace").splitlines()]
-        if lines := [line for line in lines if line and not any(word in line for word in NO_REASONS)]:
-            self._complaint = _FFMPEG_PREFIX.sub("", lines[-1])
+            while printed := os.read(self._complaints, READ_BYTES):
+                self.log.feed(printed)
 
     def _cause_of_death(self) -> str:
         # Its socket closes a moment before it can be reaped.
@@ -151,14 +150,15 @@ class CaptureProcess:
         if code is not None and code < 0:
             return f"the capture process was killed by {signal.Signals(-code).name}"
         self._hear_complaints()
-        return f"the capture process died: {self._complaint or f'exit code {code}'}"
+        self.log.end()
+        return f"the capture process died: {self.log.complaint or f'exit code {code}'}"
 
 
 def _explained(message: Message, complaint: str) -> Opened | Ended | Failed:
     """A failure with what FFmpeg said of it last, which is often the reason."""
     assert not isinstance(message, Setting)
     if isinstance(message, Failed) and complaint:
-        return Failed(f"{message.reason} ({complaint})")
+        return replace(message, reason=f"{message.reason} ({complaint})")
     return message
 
 
@@ -167,9 +167,9 @@ def _environment(setting: Setting) -> dict[str, str]:
         **os.environ,
         "PYTHONPATH": os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")])),
         "OPENCV_FFMPEG_CAPTURE_OPTIONS": FFMPEG_OPTIONS if setting.kind == "stream" else "",
-        # What remains are FFmpeg's warnings and errors, of which the last is often the reason of a failure.
+        # What remains is FFmpeg's, of which the last warning or error is often the reason of a failure.
         "OPENCV_LOG_LEVEL": "SILENT",
-        "OPENCV_FFMPEG_LOGLEVEL": FFMPEG_LOG_LEVEL,
+        "OPENCV_FFMPEG_LOGLEVEL": FFMPEG_LOG_LEVELS[setting.kind],
         # Seconds that a webcam's grab waits; 10 by default.
         "OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT": str(max(1, round(setting.read_timeout_s))),
         "PYTHONUNBUFFERED": "1",

@@ -46,7 +46,7 @@ def webcams(system_folder: Path = SYSTEM_FOLDER, device_folder: Path = DEVICE_FO
         device = device_folder / entry.name
         if not number.isdecimal():
             continue
-        captures, problem = _look_at(device)
+        captures, problem = look_at(device)
         if captures is None:
             # It can't be asked: the first node of a device is the one that gives pictures.
             captures = _read(entry / "index") in ("0", "")
@@ -56,7 +56,7 @@ def webcams(system_folder: Path = SYSTEM_FOLDER, device_folder: Path = DEVICE_FO
     return sorted(found, key=lambda webcam: webcam.index)
 
 
-def _look_at(device: Path) -> tuple[bool | None, str | None]:
+def look_at(device: Path) -> tuple[bool | None, str | None]:
     """Whether it gives pictures (None: it does not say), and what is in the way of opening it."""
     try:
         descriptor = os.open(device, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)

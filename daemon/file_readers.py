@@ -36,6 +36,8 @@ def open_path(uri: str) -> Reader:
 class FolderReader:
     """The images of a folder, in the order in which people count: 2.jpg before 10.jpg."""
 
+    losses = 0
+
     def __init__(self, folder: Path) -> None:
         images = [path for path in folder.iterdir() if _is_image(path)]
         if not images:

@@ -8,7 +8,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-CameraState = Literal["online", "offline", "ended"]
+CameraState = Literal["online", "stalled", "offline", "ended", "frozen", "dark", "blurred", "lossy"]
+"""What is told of a camera; docs/cameras.md says what each means."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,11 +28,13 @@ class Frame:
     """When the grab really returned, also for a file: for latency_ms and nothing else."""
     bgr: NDArray[np.uint8]
     """uint8[height, width, 3]; owned by the receiver."""
+    damaged: int = 0
+    """How often damaged or missing pictures were told of since the frame before; streams alone tell."""
 
 
 @dataclass(frozen=True, slots=True)
 class CameraChange:
-    """A camera began to see, ceased to, or came to its end."""
+    """A camera began to see, ceased to, sees badly, or came to its end."""
 
     camera: str
     """The camera's name in the configuration."""

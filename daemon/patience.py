@@ -25,6 +25,10 @@ class Patience:
     """A live camera's process that gives nothing for so long is killed: it hangs, or was stopped."""
     file_silence_s: float = 30.0
     """The same for a file that is read in step, where nothing but a slow disk can be waited for."""
+    stalled_s: float = 1.5
+    """A live camera that gave nothing for so long, and twice its usual pause, is told to be stalled."""
+    behind_s: float = 1.2
+    """A stream whose own time falls so far behind the clock is opened anew."""
     first_pause_s: float = 0.5
     """Before the first reopening; doubles with every failure."""
     longest_pause_s: float = 10.0

@@ -11,12 +11,18 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from daemon.capture_messages import Cause
+
 BgrPicture = NDArray[np.uint8]
 """uint8[height, width, 3]: blue, green, red."""
 
 
 class CameraLost(Exception):
     """The camera can't be opened, or gives nothing any more; the text says why, in one line."""
+
+    def __init__(self, reason: str, cause: Cause = "unreachable") -> None:
+        super().__init__(reason)
+        self.cause: Cause = cause
 
 
 class Reader(Protocol):
@@ -25,6 +31,10 @@ class Reader(Protocol):
     @property
     def description(self) -> str:
         """Size, rate and format, for the log."""
+
+    @property
+    def losses(self) -> int:
+        """How often pictures were missing in the stream, as its time stamps tell."""
 
     def grab(self) -> bool:
         """Goes to the next frame; False at the end. CameraLost if there should have been one."""
@@ -44,6 +54,8 @@ class Reader(Protocol):
 
 class CaptureReader:
     """What webcams, streams and video files have in common: a cv2.VideoCapture."""
+
+    losses = 0
 
     def __init__(self, capture: cv2.VideoCapture) -> None:
         self._capture = capture

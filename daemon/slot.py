@@ -24,8 +24,9 @@ HEADER_BYTES = 192
 READ_ATTEMPTS = 3
 """How often a reader copies again when the writer overtook it; the next notice brings it back anyway."""
 
-# The first group: the number of the newest picture, and when the camera last gave anything.
-_NEWEST, _BEAT = 0, 1
+# The first group: the number of the newest picture, when the camera last gave anything, and how often
+# pictures were missing in what it gave.
+_NEWEST, _BEAT, _LOSSES = 0, 1, 2
 # The second and third group describe a half each.
 _NUMBER, _INDEX, _UNIX, _MONOTONIC, _GRABBED, _HEIGHT, _WIDTH, _OFFSET = range(8)
 _GROUP = 8
@@ -122,9 +123,13 @@ class SlotWriter(_Slot):
         _fence()
         cells[_NEWEST] = number
 
-    def beat(self, monotonic_ns: int) -> None:
-        """Says that the camera gave something at this moment, whether it was written or not."""
+    def beat(self, monotonic_ns: int, losses: int = 0) -> None:
+        """Says that the camera gave something at this moment, whether it was written or not.
+
+        losses: how often pictures were missing in the stream until now.
+        """
         self._cells[_BEAT] = monotonic_ns
+        self._cells[_LOSSES] = losses
 
     def _make_room(self, which: int, size: int) -> int:
         """Where the pixels of this half begin. A larger picture gets new room at the end of the memory."""
@@ -150,6 +155,11 @@ class SlotReader(_Slot):
     def beat_monotonic_ns(self) -> int:
         """When the camera last gave something; 0 before it did."""
         return self._cells[_BEAT]
+
+    @property
+    def losses(self) -> int:
+        """How often pictures were missing in the stream since it was opened."""
+        return self._cells[_LOSSES]
 
     def read(self) -> Picture | None:
         """The newest picture, whole, or None if there is none that was not read before."""

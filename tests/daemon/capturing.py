@@ -25,6 +25,7 @@ SHORT_PATIENCE = Patience(
     first_frame_timeout_s=4.0,
     start_s=10.0,
     silence_s=2.0,
+    stalled_s=60.0,
     first_pause_s=0.2,
     longest_pause_s=0.8,
 )

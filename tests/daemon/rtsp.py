@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
@@ -24,10 +25,12 @@ class RtspServer:
         clip: Path | None = None,
         password: str | None = None,
         shared_with_key_frame_every: int | None = None,
+        options: Sequence[str] = (),
     ) -> None:
+        """options: more of the script's."""
         if not Path(SYSTEM_PYTHON).exists():
             pytest.skip(f"no {SYSTEM_PYTHON} to run an RTSP server with")
-        options = ["--port", str(port)]
+        options = ["--port", str(port), *options]
         options += ["--clip", str(clip)] if clip else []
         options += ["--password", password] if password else []
         if shared_with_key_frame_every:
@@ -72,7 +75,7 @@ class RtspServer:
         self._process.send_signal(signal.SIGCONT)
 
     def tell(self, command: str) -> None:
-        """`pause`, `resume` or `size WxH`."""
+        """One of the commands that the script's docstring names."""
         assert self._process.stdin is not None
         self._process.stdin.write(command + "\n")
         self._process.stdin.flush()

@@ -6,6 +6,8 @@ from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
+import pytest
+
 from daemon.capture import Cameras
 from daemon.config import CameraConfig
 from tests.daemon.capturing import (
@@ -19,6 +21,12 @@ from tests.daemon.capturing import (
     write_folder,
 )
 from tests.daemon.rtsp import RtspServer
+
+MANY_PACKETS = (
+    *("--picture", "zone-plate kx2=20 ky2=20 kt=1"),
+    *("--size", "640x480", "--kilobits", "2000", "--key-frame-every", "25"),
+)
+"""What a camera sends: two hundred packets a second."""
 
 
 def rtsp(server: RtspServer, user_info: str = "") -> CameraConfig:
@@ -67,6 +75,56 @@ def test_a_stream_that_is_held_back_with_its_connection_alive_is_noticed() -> No
         assert "no frame for" in str(changes(happened)[0].reason)
         server.tell("resume")
         gather_until(cameras, frames_after("online"), 30)
+
+
+def test_a_stream_that_stops_is_stalled_before_it_is_given_up_and_online_again_if_it_goes_on() -> None:
+    patience = replace(SHORT_PATIENCE, read_timeout_s=6.0, silence_s=8.0, stalled_s=1.0)
+    with RtspServer() as server, Cameras([rtsp(server)], STARTED, patience) as cameras:
+        gather_until(cameras, frames_after("online", 10), 30)
+        server.tell("pause")
+        happened = gather_until(cameras, frames_after("stalled", 0), 10)
+        server.tell("resume")
+        happened += gather_until(cameras, frames_after("online"), 10)
+        assert cameras.counts["door"].reopened == 0
+    assert states(happened) == ["stalled", "online"]
+    assert "no frame for 1." in str(changes(happened)[0].reason)
+
+
+def test_a_stream_that_is_slower_than_its_own_clock_is_stalled_and_opened_anew() -> None:
+    with RtspServer() as server, Cameras([rtsp(server)], STARTED, SHORT_PATIENCE) as cameras:
+        gather_until(cameras, frames_after("online", 10), 30)
+        server.tell("speed 0.5")
+        happened = gather_until(cameras, frames_after("stalled", 0), 15)
+        server.tell("speed 1")
+        happened += gather_until(cameras, frames_after("online", 50), 30)
+        assert cameras.counts["door"].losses == {"behind": 1}
+    assert states(happened) == ["stalled", "online"]
+    assert "behind its own time" in str(changes(happened)[0].reason)
+
+
+def test_pictures_of_another_size_are_noticed_and_come_in_that_size_after_a_reopening() -> None:
+    with RtspServer() as server, Cameras([rtsp(server)], STARTED, SHORT_PATIENCE) as cameras:
+        happened = gather_until(cameras, frames_after("online", 10), 30)
+        server.tell("size 480x320")
+        happened += gather_until(cameras, frames_after("offline", 0), 15)
+        happened += gather_until(cameras, frames_after("online", 10), 30)
+        assert cameras.counts["door"].losses == {"resized": 1}
+    assert states(happened) == ["online", "offline", "online"]
+    assert "480x320" in str(changes(happened)[1].reason)
+    assert frames(happened)[0].bgr.shape == (240, 320, 3)
+    assert frames(happened)[-1].bgr.shape == (320, 480, 3)
+
+
+@pytest.mark.parametrize("codec", ["h264", "h265"])
+def test_the_decoders_complaints_come_with_the_frames_and_only_where_packets_are_lost(codec: str) -> None:
+    with (
+        RtspServer(options=(*MANY_PACKETS, "--codec", codec)) as server,
+        Cameras([rtsp(server)], STARTED, SHORT_PATIENCE) as cameras,
+    ):
+        whole = frames(gather_until(cameras, frames_after("online", 75), 30))
+        assert [frame.damaged for frame in whole] == [0] * len(whole)
+        server.tell("lose 5")
+        gather_until(cameras, lambda so_far: sum(frame.damaged for frame in frames(so_far)) >= 5, 15)
 
 
 def test_a_stream_that_is_joined_long_before_its_next_key_frame_is_waited_for() -> None:

@@ -16,9 +16,7 @@ from daemon import events
 from daemon.capture import Cameras
 from daemon.control import ControlServer, Facts, Live
 from daemon.courier import Courier
-from daemon.crops import best_of, picture_of, take
 from daemon.frame import CameraChange, Frame, StartTime
-from daemon.image_file import jpeg
 from daemon.journal import Keep
 from daemon.keys import Keyring
 from daemon.memory import Memory
@@ -31,7 +29,6 @@ from daemon.replay_server import ReplayServer
 from daemon.sources import parse
 from daemon.teller import Teller
 from daemon.version import version
-from daemon.visits import Visit
 from gallery.errors import GalleryError
 
 if TYPE_CHECKING:
@@ -184,14 +181,9 @@ class Service:
         for face in outcome.faces:
             self._memory.note(face.visit)
             self._tallies[outcome.frame.camera].unfit.update(face.track.reasons)
-            if self._config.events.crops:
-                face.visit.best = best_of(face.visit.best, outcome.frame, face.track)
         deadline_ms = self._config.events.deadline_ms
-        seen = {face.visit.id for face in outcome.faces}
         for change in outcome.changes:
-            told = events.life(teller.life(outcome.frame, change, index), deadline_ms=deadline_ms)
-            yield told
-            yield from self._pictured(told, change.visit, outcome.frame if change.visit.id in seen else None)
+            yield events.life(teller.life(outcome.frame, change, index), deadline_ms=deadline_ms)
         if self._config.events.sightings:
             for face in outcome.faces:
                 told = teller.sighting(outcome.frame, face.visit, index)
@@ -202,19 +194,8 @@ class Service:
         frame = self._tallies[camera].newest
         for change in pipeline.end(camera):
             assert frame is not None
-            told = events.life(
-                teller.life(frame, change, pipeline.index), deadline_ms=self._config.events.deadline_ms
-            )
-            yield told
-            yield from self._pictured(told, change.visit, None)
-
-    def _pictured(self, told: events.Event, visit: Visit, frame: Frame | None) -> Iterator[events.Event]:
-        """The face that was told of: on the frame that shows it, else (None) the best of its stay."""
-        if not self._config.events.crops:
-            return
-        shot = visit.best if frame is None else take(frame, visit.track)
-        if shot is not None:
-            yield events.crop(told, picture_of(shot))
+            told = teller.life(frame, change, pipeline.index)
+            yield events.life(told, deadline_ms=self._config.events.deadline_ms)
 
     def _open(self, pipeline: Pipeline, teller: Teller) -> Iterator[events.Event]:
         """Everybody who is in view when the daemon stops."""
@@ -276,4 +257,7 @@ class Service:
         tally = self._tallies.get(camera)
         if tally is None or tally.newest is None:
             return None
-        return jpeg(tally.newest.bgr)
+        import cv2
+
+        encoded, jpeg = cv2.imencode(".jpg", tally.newest.bgr)
+        return jpeg.tobytes() if encoded else None

@@ -129,19 +129,18 @@ class CropDesk:
     ) -> list[Rows]:
         pieces = [self._named(*each) for each in planned]
         self._journal.begin(row.crop for some in pieces for row, _ in some if row.crop is not None)
-        for (_, image, _), some in zip(planned, pieces, strict=True):
+        told = []
+        for (source, image, _), some in zip(planned, pieces, strict=True):
             for row, cut in some:
                 if row.crop is not None and cut is not None and isinstance(image, LoadedImage):
                     self._write(row.crop, cut, image.format)
-        finished = []
-        for (source, _, _), some in zip(planned, pieces, strict=True):
             rows = tuple(row for row, _ in some)
             if any(row.reason == "exists" for row in rows):
                 self._undone[source.name] = rows
             else:
-                finished.append((source, rows))
-        self._journal.finish(finished)
-        return [tuple(row for row, _ in some) for some in pieces]
+                self._journal.finish(source, rows)
+            told.append(rows)
+        return told
 
     def _named(
         self, source: Source, image: LoadedImage | ImageRefused, cuts: Sequence[Cut]

@@ -64,16 +64,14 @@ class Journal:
         """These are about to be written."""
         names = list(crops)
         self.owned |= dict.fromkeys(names)
-        self._add([{"writing": names}] if names else [])
+        if names:
+            self._add([{"writing": names}])
 
-    def finish(self, finished: Sequence[tuple[Source, tuple[Row, ...]]]) -> None:
-        """These images are done, and their crops are there."""
-        lines: list[object] = []
-        for source, rows in finished:
-            done = Done(source.size_bytes, source.modified_unix_ns, rows)
-            self.done[source.name] = done
-            lines.append({"done": source.name, **asdict(done)})
-        self._add(lines)
+    def finish(self, source: Source, rows: tuple[Row, ...]) -> None:
+        """This image is done, and its crops are there."""
+        done = Done(source.size_bytes, source.modified_unix_ns, rows)
+        self.done[source.name] = done
+        self._add([{"done": source.name, **asdict(done)}])
 
     def begin_output(self, path: Path) -> None:
         """This manifest or CSV is about to be written."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.tracks import CLIPS, HEADPOSE_MAN, MAN_A, WOMAN, picture
+from benchmarks.tracks_scenes import CLIPS, HEADPOSE_MAN, MAN_A, MIRANDA, WOMAN, Person, picture
 from daemon.config import Config, DaemonConfig
 from daemon.evidence import Evidence
 
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 EVERY = 3
 """Every third frame is a sample, as for a face that is not decided at 30 frames a second."""
 
-Person = tuple[str, str, int]
-MIRANDA = ("lin-manuel-miranda", "gallery/lin-manuel-miranda.png", 0)
 CASES: tuple[tuple[str, tuple[int, int], float, Person, bool], ...] = (
     # Clip, frames, where the face is (share of the width), who is enrolled, whether it is the face's person.
     ("asl_milk.mkv", (0, 51), 0.5, MAN_A, True),

@@ -84,6 +84,28 @@ def check_bind(bind: str, insecure: bool = False, *, key: str = "bind", curve: b
     raise BindRefused(f"[events] {key} can't be {bind}: it has to begin with tcp:// or ipc://")
 
 
+def check_free(endpoint: Endpoint, key: str) -> None:
+    """BindRefused where somebody has it already: so that this is known before anything is made or loaded."""
+    if endpoint.path is not None:
+        if _somebody_listens(endpoint.path):
+            raise BindRefused(f"{endpoint.uri} is taken: another process listens there")
+        return
+    host, _, port = endpoint.uri.removeprefix("tcp://").rpartition(":")
+    address = _address(host)
+    if port == "*" or address is None:
+        return
+    family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
+    try:
+        with socket.create_server((str(address), int(port)), family=family):
+            pass
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise BindRefused(f"[events] {key} can't be {endpoint.uri}: {error.strerror}") from None
+        raise BindRefused(
+            f"{endpoint.uri} is taken: is another visaged running? [events] {key} sets another port"
+        ) from None
+
+
 def claim(path: Path) -> Claim:
     """Makes way for an ipc socket. Who listens there keeps it: ZeroMQ alone would take it, silently."""
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated
@@ -84,35 +84,45 @@ class StopSignals:
 
 
 def watch_cameras(config: Config, signals: StopSignals, await_subscribers: int, *, insecure: bool) -> None:
-    """What can be refused is tried first; the slow loading comes before anything is opened."""
+    """What can be refused is tried before anything is made, and the slow loading comes before it as well."""
+    from gallery.store import Gallery
+
+    _refuse_bad_places(config, insecure=insecure)
+    with signals.ending_at_once():
+        from daemon.engine import build_engine
+        from daemon.service import Service
+
+        engine, device = build_engine(config)
+    with Gallery.open(config.gallery_path) as gallery:
+        service = Service(config, engine, gallery, signals.stop)
+        service.run(device, await_subscribers, insecure=insecure)
+
+
+def _refuse_bad_places(config: Config, *, insecure: bool) -> None:
+    """Sockets, cameras and a gallery that can't be used; nothing is made."""
     from daemon.control_client import is_running
-    from daemon.endpoint import check_bind
-    from daemon.keys import Keyring
+    from daemon.endpoint import check_bind, check_free
     from daemon.sources import parse
+    from gallery.errors import GalleryMissing
     from gallery.store import Gallery
 
     curve = config.events.curve
-    check_bind(config.events.bind, insecure, curve=curve)
+    endpoints = {"bind": check_bind(config.events.bind, insecure, curve=curve)}
     if config.events.replay != "off":
-        check_bind(config.events.replay, insecure, key="replay", curve=curve)
+        endpoints["replay"] = check_bind(config.events.replay, insecure, key="replay", curve=curve)
     check_bind(f"ipc://{config.control_path}")
     if is_running(config.control_path):
         raise UsageError(f"{config.control_path} is taken: a daemon runs there already")
-    if curve:
-        Keyring.load(config.state_dir)
+    for key, endpoint in endpoints.items():
+        check_free(endpoint, key)
     for each in config.camera:
         try:
             parse(each.source)
         except ValueError as error:
             raise UsageError(f"camera {each.name}: {error}") from None
-    with Gallery.open(config.gallery_path) as gallery:
-        with signals.ending_at_once():
-            from daemon.engine import build_engine
-            from daemon.service import Service
-
-            engine, device = build_engine(config)
-        service = Service(config, engine, gallery, signals.stop)
-        service.run(device, await_subscribers, insecure=insecure)
+    # Made later, where there is none; a file that is none is told at once.
+    with suppress(GalleryMissing):
+        Gallery.open(config.gallery_path, create=False).close()
 
 
 def _with_source(config: Config, source: str | None, name: str | None, *, realtime: bool) -> Config:

@@ -49,6 +49,8 @@ QUIET_S = 20.0
 """So long after the last event nothing new may come before it counts as lost."""
 RESTART_S = 1.0
 POLL_S, QUIET_POLL_S = 0.05, 0.5
+LOOK_BACK = 20
+"""Among so many events one is numbered; the others are starts of the publisher."""
 
 
 @dataclass(frozen=True)
@@ -211,26 +213,25 @@ class Stage:
         return self._folder / "printed.jsonl"
 
     def _when(self, share: float, what: str) -> None:
-        """Waits until this share of the events is stored."""
-        # Each start of the publisher is an event too.
-        wanted = round(share * self._trial.events) + self.publisher_starts
+        """Waits until this share of the numbered events is stored."""
+        wanted = round(share * self._trial.events)
         deadline_s = time.monotonic() + START_S + wanted / self._trial.rate * 10
-        while (head := self._head()) < wanted:
+        while (newest := self._newest_number()) < wanted:
             if time.monotonic() > deadline_s:
-                raise RuntimeError(
-                    f"only {head} of {wanted} events were stored; {self._folder}/publisher.log says why"
-                )
+                raise RuntimeError(f"event {wanted} is not stored; {self._folder}/publisher.log may say why")
             time.sleep(POLL_S)
-        self._tell(f"{time.monotonic() - self._began_s:6.1f} s  {head:6} stored  {what}")
+        self._tell(f"{time.monotonic() - self._began_s:6.1f} s  {newest:6} stored  {what}")
 
-    def _head(self) -> int:
+    def _newest_number(self) -> int:
+        """Of the numbered events that are stored; 0: none, or the publisher does not answer."""
+        journal = f"tcp://127.0.0.1:{self._ports[1]}"
         try:
-            answer = ask(
-                {"op": "head"}, replay=f"tcp://127.0.0.1:{self._ports[1]}", keys=self._key, timeout_s=1
-            )
+            head = ask({"op": "head"}, replay=journal, keys=self._key, timeout_s=1)["head"]
+            request = {"op": "replay", "after": max(0, head - LOOK_BACK), "topics": ["camera/"]}
+            newest = ask(request, replay=journal, keys=self._key, timeout_s=1)["events"]
         except TimeoutError:
             return 0
-        return int(answer["head"])
+        return int(newest[-1]["event"]["data"]["reason"]) if newest else 0
 
     def _signal_subscriber(self, number: signal.Signals) -> None:
         assert self._subscriber is not None

@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from daemon import events
 from daemon.events import TOPICS
 from daemon.publisher import Publisher
 from tests.conftest import REPOSITORY
-from tests.daemon.event_samples import NAMED, as_published
+from tests.daemon.event_samples import as_published
 from tests.daemon.listening import await_subscribers, listener
 
 PAGE = (REPOSITORY / "docs" / "events.md").read_text(encoding="utf-8")
@@ -231,48 +225,3 @@ def test_the_comparison_sees(topic: str, spoil: dict[str, Any], told: str) -> No
     example = examples()[topic]
     spoilt = {**example["event"], "data": {**example["event"]["data"], **spoil}}
     assert any(problem.startswith(told) for problem in problems_of_event(example["topic"], spoilt))
-
-
-def snippet(language: str, containing: str) -> str:
-    """The one block of code in this language that holds this text."""
-    blocks = re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
-    (block,) = [block for block in blocks if containing in block]
-    return str(block)
-
-
-def first_line_of(command: list[str], publisher: Publisher, environment: dict[str, str]) -> str:
-    """What a subscriber prints when a face comes."""
-    with subprocess.Popen(
-        command,
-        cwd=REPOSITORY,
-        stdout=subprocess.PIPE,
-        encoding="utf-8",
-        env={**os.environ, "PYTHONUTF8": "1", **environment},
-    ) as subscriber:
-        try:
-            await_subscribers(publisher, 1)
-            publisher.send(events.sighting(NAMED))
-            assert subscriber.stdout is not None
-            return subscriber.stdout.readline()
-        finally:
-            subscriber.kill()
-
-
-@pytest.mark.parametrize("containing", ["import zmq", 'topics=["face/", "camera/"]'])
-def test_the_pages_subscriber_in_python_works(containing: str) -> None:
-    with Publisher("tcp://127.0.0.1:*") as publisher:
-        program = snippet("python", containing).replace("tcp://127.0.0.1:5556", publisher.bound)
-        line = first_line_of([sys.executable, "-c", program], publisher, {})
-    assert line.startswith("face/door/sighting/ 김연아 ")
-
-
-def test_the_pages_subscriber_in_nodejs_works(tmp_path: Path) -> None:
-    node, modules = shutil.which("node"), os.environ.get("NODE_PATH", "")
-    probe = [node or "", "-e", "require('zeromq')"]
-    if node is None or subprocess.run(probe, capture_output=True, check=False).returncode != 0:
-        pytest.skip("no node with the package zeromq (npm install zeromq, NODE_PATH)")
-    with Publisher("tcp://127.0.0.1:*") as publisher:
-        program = tmp_path / "subscriber.js"
-        program.write_text(snippet("js", "zeromq").replace("tcp://127.0.0.1:5556", publisher.bound))
-        line = first_line_of([node, str(program)], publisher, {"NODE_PATH": modules})
-    assert line == "face/door/sighting/ 김연아 0.412877\n"

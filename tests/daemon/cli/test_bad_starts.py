@@ -1,4 +1,4 @@
-"""What keeps the daemon from starting: exit 2, a line that says what would be right, and nothing left behind."""
+"""What keeps the daemon from starting: exit 2, a line that says what would be right, nothing left behind."""
 
 from __future__ import annotations
 

@@ -28,6 +28,7 @@ import torch
 from benchmarks.machine import machine_line
 from benchmarks.pairs import LFW_VIEW_1, main_faces, photographs
 from benchmarks.timing import Times, interleaved
+from gallery.faces import threads
 from gallery.faces.chip_encoder import ChipEncoder
 from gallery.faces.device import describe, resolve
 from gallery.faces.encoder import DlibEncoder, build_encoder
@@ -36,6 +37,15 @@ from gallery.faces.types import BgrImage, Encodings, Faces
 
 BATCHES = (1, 8, 32)
 REFERENCE = "dlib"
+OTHERS = {
+    "sface": ("sface", "torch"),
+    "sface, bf16": ("sface", "torch-bf16"),
+    "sface, openvino": ("sface", "openvino"),
+    "sface, openvino-bf16": ("sface", "openvino-bf16"),
+    "sface, openvino-int8": ("sface", "openvino-int8"),
+    "facenet": ("facenet", "torch"),
+}
+"""Encoder and engine of what is not dlib's."""
 SAMPLES = Path(__file__).parent.parent / "samples"
 
 
@@ -80,11 +90,9 @@ def contenders(device: str) -> dict[str, ChipEncoder]:
     if device == "cpu" and find_spec("openvino") is not None:
         found["openvino"] = DlibEncoder(engine="openvino")
     found["torch, mirror"] = DlibEncoder(device, mirror=True)
-    for name, encoder, engine in (
-        ("sface", "sface", "torch"),
-        ("sface, bf16", "sface", "torch-bf16"),
-        ("facenet", "facenet", "torch"),
-    ):
+    for name, (encoder, engine) in OTHERS.items():
+        if device != "cpu" and engine.startswith("openvino"):
+            continue
         try:
             found[name] = build_encoder(encoder, device, engine=engine)
         except (ModelUnusable, ValueError) as missing:
@@ -184,7 +192,7 @@ def launches(encoder: ChipEncoder, pictures: Pictures) -> tuple[int, int]:
 
 def measure(given: argparse.Namespace) -> Report:
     """Runs everything."""
-    torch.set_num_threads(given.threads)
+    threads.configure(given.threads)
     device = resolve(given.device)
     folder = given.photographs if given.photographs.is_dir() else SAMPLES
     files = photographs(folder)[: given.faces]
@@ -212,12 +220,12 @@ def as_text(report: Report) -> str:
         f"{name}: at most {each:.1e} off dlib in any of 128 numbers"
         for name, each in report.largest_difference.items()
     ]
-    lines += ["", "encoder        faces   ms a face   times dlib (quartiles)   a Python thread keeps"]
+    lines += ["", "encoder              faces   ms a face   times dlib (quartiles)   a Python thread keeps"]
     for speed in report.speeds:
         low, middle, high = speed.times_dlib
         kept = f"{report.python_thread_keeps[speed.encoder]:6.0f} %" if speed.faces == 8 else ""
         lines.append(
-            f"{speed.encoder:14} {speed.faces:5} {speed.ms_a_face:11.2f}   "
+            f"{speed.encoder:20} {speed.faces:5} {speed.ms_a_face:11.2f}   "
             f"{f'{middle:6.1f} ({low:.1f} to {high:.1f})':24} {kept:>10}"
         )
     if report.cuda_kernels is not None:

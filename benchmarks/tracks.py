@@ -1,4 +1,4 @@
-"""Plays clips through tracks and decisions: what is told, what is asked of it, how well tracks cover the faces.
+"""Plays clips through tracks and decisions: what is told, what is asked, how well tracks cover the faces.
 
 uv run python -m benchmarks.tracks [--encoder dlib|sface] [--height 720] [--clips DIR] [--threads 2] [--json]
 """
@@ -17,7 +17,7 @@ import numpy as np
 from benchmarks.footage import scaled
 from benchmarks.machine import machine_line
 from benchmarks.tracks_scenes import CLIPS, SCENES, Box, Played, Scene, Told, index_of
-from benchmarks.tracks_verdicts import SURE_SCORE, verdicts
+from benchmarks.tracks_verdicts import SURE_SCORE, box_verdicts, verdicts
 from daemon.assignment import overlaps
 from daemon.config import Config, DaemonConfig, EncoderConfig
 from daemon.playback import Stage, play
@@ -54,7 +54,7 @@ def main() -> None:
     )
     engine, device = build_engine(config)
     played = [play_scene(engine, config, options, scene) for scene in SCENES]
-    asked = verdicts(played, config.tracker.min_samples)
+    asked = box_verdicts(played) if options.height else verdicts(played, config.tracker.min_samples)
     if options.json:
         print(json.dumps({"scenes": [as_json(each) for each in played], "asked": asked}, indent=2))
         return

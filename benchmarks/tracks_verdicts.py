@@ -42,8 +42,13 @@ class Verdict(TypedDict):
     """What was."""
 
 
+def box_verdicts(played: Sequence[Played]) -> list[Verdict]:
+    """What is asked of the tracks' boxes at any size of the clips."""
+    return _boxes(_each_clip_once(played))
+
+
 def verdicts(played: Sequence[Played], min_samples: int) -> list[Verdict]:
-    """One a line of what is asked."""
+    """All that is asked of the clips as they are; enlarged, they show more people than were counted."""
     by_scene = {each.scene: each for each in played}
     return [
         _milk(by_scene[MILK]),
@@ -55,7 +60,7 @@ def verdicts(played: Sequence[Played], min_samples: int) -> list[Verdict]:
         _three(by_scene[THREE]),
         _samples(played, min_samples),
         _tracks(played),
-        *_boxes(_each_clip_once(played)),
+        *box_verdicts(played),
     ]
 
 

@@ -29,8 +29,8 @@ GROUP_S = 0.005
 """From one commit's beginning to the next, so that events that come fast share one (it costs some 3 ms)."""
 STALL_S = 2.0
 """A disk that does not answer for so long has failed: the door has to open all the same."""
-CLOSING_STALL_S = 0.7
-"""The same once the daemon is to end, all together."""
+CLOSING_STALL_S, CLOSING_S = 0.7, 1.5
+"""The same once the daemon is to end; and for all that waits then, together."""
 AWAIT_POLL_S = 0.02
 WAIT_SLICE_S = 0.05
 
@@ -56,8 +56,8 @@ class Courier:
         self._committed_s = 0.0
         self._awaited = 0
         self._came = threading.Event()
-        self._patience_s: float | None = None
-        """The moment until which the disk is waited for, once the daemon is to end."""
+        self._closing_s: float | None = None
+        """The moment since which the daemon is to end."""
         self._linger_ms = CLOSE_LINGER_MS
         self._thread = threading.Thread(target=self._work, name="courier")
 
@@ -70,7 +70,7 @@ class Courier:
     ) -> None:
         """Publishes what waits; the publisher sends it on its way within its linger."""
         self._linger_ms = CLOSE_LINGER_MS if kind is None else LINGER_MS
-        self._patience_s = time.monotonic() + CLOSING_STALL_S
+        self._closing_s = time.monotonic()
         self._queue.put(None)
         self._thread.join()
 
@@ -139,7 +139,7 @@ class Courier:
             message = self._passed(event, stored) if event.passing else stored.popleft()
             # Before it is sent: who heard it and then asks who is present finds it there.
             self._presence.note(event, message.seq)
-            self._publisher.send_parts(message.topic, message.body)
+            self._publisher.send_parts(message.topic, message.body, event.picture)
 
     def _stored(self, lasting: list[Event]) -> list[Message]:
         """As they are in the journal now, or as they are published without it."""
@@ -162,9 +162,16 @@ class Courier:
             try:
                 return asked.result(WAIT_SLICE_S)
             except TimeoutError:
-                limit_s = self._committed_s + STALL_S
-                if time.monotonic() >= min(limit_s, self._patience_s or limit_s):
+                if time.monotonic() >= self._limit_s():
                     raise JournalFailed(SILENT) from None
+
+    def _limit_s(self) -> float:
+        """The moment until which the disk may answer."""
+        limit_s = self._committed_s + STALL_S
+        if self._closing_s is None:
+            return limit_s
+        stalled_s = max(self._committed_s, self._closing_s) + CLOSING_STALL_S
+        return min(limit_s, stalled_s, self._closing_s + CLOSING_S)
 
     def _is_late(self) -> bool:
         return self._asked is not None and not self._asked.done()

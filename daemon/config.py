@@ -99,8 +99,8 @@ class DetectorConfig:
     """Faces smaller than this (pixels of the frame) are not looked for."""
     thresholds: tuple[Probability, Probability, Probability] = (0.6, 0.7, 0.7)
     """Confidence asked of MTCNN's three nets, 0 to 1."""
-    engine: Literal["auto", "torch", "openvino", "openvino-bf16"] = "auto"
-    """What computes it; auto: OpenVINO on a CPU if it is installed, else PyTorch."""
+    engine: Literal["auto", "compiled", "torch", "openvino", "openvino-bf16"] = "auto"
+    """What computes it; auto: our compiled nets on a CPU, else PyTorch."""
 
 
 @dataclass(frozen=True, slots=True, config=STRICT)

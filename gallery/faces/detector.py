@@ -15,7 +15,10 @@ from gallery.faces.types import BgrImage, Faces
 if TYPE_CHECKING:
     from gallery.faces.mtcnn.carry import OutputNet
 
-ENGINES = ("auto", "torch", "openvino", "openvino-bf16")
+ENGINES = ("auto", "compiled", "torch", "openvino", "openvino-bf16")
+
+COMPILED = ("compiled", "openvino")
+"""Of these, those whose nets, or the first of them, are compiled beside the work."""
 
 
 class EngineUnavailable(ValueError):
@@ -52,11 +55,12 @@ class MtcnnDetector:
         self._cascade = _cascade(self.device, self.engine, min_face_px, thresholds)
 
     def prepare(self) -> None:
-        """Loads now what is otherwise loaded beside the work, after the first picture; takes a second or two.
+        """Loads now what is otherwise loaded beside the work, after the first picture.
 
-        From then on the same picture gives the same answer to the last bit, however often it is asked.
+        Takes a second or two, and ten the first time on a machine. From then on the same picture gives the
+        same answer to the last bit, however often it is asked.
         """
-        if self.device == "cpu":
+        if self.engine in COMPILED:
             from gallery.faces.mtcnn import compiler
 
             compiler.load()
@@ -78,18 +82,19 @@ class MtcnnDetector:
 
 
 def resolve_engine(engine: str, device: str) -> str:
-    """The engine really used: "auto" is OpenVINO in float32 on a CPU if it is installed, else PyTorch.
+    """The engine really used: "auto" is our compiled nets on a CPU, else PyTorch.
 
-    "openvino-bf16" screens windows with fewer digits, on CPUs that have them; "auto" never takes it.
+    "openvino" has RNet and ONet on OpenVINO. "openvino-bf16" screens windows with fewer digits, on CPUs that
+    have them; "auto" never takes it.
     """
     if engine not in ENGINES:
         raise EngineUnavailable(f"engine must be one of {', '.join(ENGINES)}, not {engine!r}")
     installed = importlib.util.find_spec("openvino") is not None
     if engine == "auto":
-        return "openvino" if installed and device == "cpu" else "torch"
+        return "compiled" if device == "cpu" else "torch"
     if engine != "torch" and device != "cpu":
         raise EngineUnavailable(f"engine {engine} is for the CPU, not for {device}: use auto or torch")
-    if engine != "torch" and not installed:
+    if engine.startswith("openvino") and not installed:
         raise EngineUnavailable(f"engine {engine} needs the package openvino: use auto or torch")
     if engine == "openvino-bf16" and not _has_bfloat16():
         raise EngineUnavailable(f"engine {engine} needs a CPU with bfloat16: use auto or openvino")
@@ -108,15 +113,23 @@ def _cascade(device: str, engine: str, min_face_px: int, thresholds: tuple[float
         from gallery.faces.mtcnn.packed import PackedCascade
 
         return PackedCascade(min_face_px, thresholds, device)
-    from gallery.faces.mtcnn import cascade
+    from gallery.faces.mtcnn import compiler
+    from gallery.faces.mtcnn.cascade import Cascade, Nets
+    from gallery.faces.mtcnn.soon_compiled import SoonCompiled
 
-    if engine != "torch":
+    nets: Nets
+    if engine.startswith("openvino"):
         from gallery.faces.mtcnn.openvino_nets import OpenVinoNets
 
-        return cascade.Cascade(OpenVinoNets(engine == "openvino-bf16"), min_face_px, thresholds)
-    from gallery.faces.mtcnn.torch_nets import TorchNets
+        nets = OpenVinoNets(screened=engine == "openvino-bf16")
+    else:
+        from gallery.faces.mtcnn.torch_nets import TorchNets
 
-    return cascade.Cascade(TorchNets(), min_face_px, thresholds)
+        nets = TorchNets()
+    if engine not in COMPILED:
+        return Cascade(nets, min_face_px, thresholds)
+    soon = SoonCompiled(nets, first_only=engine == "openvino")
+    return Cascade(soon, min_face_px, thresholds, compiler.load_soon)
 
 
 def _finished(faces: Faces, image: BgrImage) -> Faces:

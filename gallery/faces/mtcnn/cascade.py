@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -12,7 +12,6 @@ from torch import Tensor
 
 from gallery.faces.memory import Tidier
 from gallery.faces.mtcnn import boxes as box
-from gallery.faces.mtcnn import compiler
 from gallery.faces.mtcnn.candidates import Candidates
 from gallery.faces.mtcnn.geometry import ONET_PX, RNET_PX
 from gallery.faces.mtcnn.integral import IntegralImage
@@ -31,10 +30,12 @@ Numbers = NDArray[np.float32]
 
 
 class Nets(Protocol):
-    """The three nets on some engine; pixels are BGR from 0 to 255 in channels-last memory."""
+    """The three nets on some engine; crops are BGR from 0 to 255 in channels-last memory."""
 
-    def propose(self, level: Tensor, threshold: float) -> tuple[NDArray[np.int64], Numbers, Numbers]:
-        """float32[1, 3, h, w] -> of its k candidates: cells int64[k] by row, scores[k], offsets[k, 4]."""
+    def propose(
+        self, integral: IntegralImage, strip: Strip, threshold: float
+    ) -> tuple[NDArray[np.int64], Numbers, Numbers]:
+        """Of the strip's k candidates: cells int64[k] by row, scores[k], offsets[k, 4]."""
 
     def refine(self, crops: Tensor) -> tuple[Numbers, Numbers]:
         """float32[n, 3, 24, 24] -> scores[n], offsets[n, 4]."""
@@ -46,8 +47,16 @@ class Nets(Protocol):
 class Cascade:
     """Proposes, refines and decides."""
 
-    def __init__(self, nets: Nets, min_face_px: int, thresholds: tuple[float, float, float]) -> None:
+    def __init__(
+        self,
+        nets: Nets,
+        min_face_px: int,
+        thresholds: tuple[float, float, float],
+        later: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`later` is called from the second detection on, so that the first has its answer sooner."""
         self.nets = nets
+        self._later = later
         self._min_face_px = min_face_px
         self._thresholds = thresholds
         self._used = False
@@ -56,8 +65,7 @@ class Cascade:
     def detect(self, pictures: Sequence[BgrImage]) -> list[Faces]:
         """One Faces a picture; boxes may reach beyond it and are in no order."""
         if self._used:
-            # Not at the first, so that a single picture has its answer sooner.
-            compiler.load_soon()
+            self._later()
         self._used = True
         self._tidier.saw(picture.shape for picture in pictures)
         integrals = each(IntegralImage, [(picture,) for picture in pictures])
@@ -80,7 +88,7 @@ class Cascade:
         return proposed.at(box.squared(box.moved(proposed.boxes, proposed.offsets, added_px=0)))
 
     def _propose_on(self, integral: IntegralImage, picture: int, strip: Strip) -> Candidates:
-        cells, scores, offsets = self.nets.propose(integral.strip(strip), self._thresholds[0])
+        cells, scores, offsets = self.nets.propose(integral, strip, self._thresholds[0])
         if not len(cells):
             return Candidates.joined([])
         rows, columns = np.divmod(cells, strip.cells_across)

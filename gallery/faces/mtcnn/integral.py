@@ -10,10 +10,10 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from gallery.faces.mtcnn import compiler
-from gallery.faces.mtcnn.loops import Indices
 from gallery.faces.mtcnn.pyramid import Strip
 from gallery.faces.types import BgrImage
 
@@ -29,30 +29,23 @@ class IntegralImage:
     def strip(self, strip: Strip) -> Tensor:
         """Rows of a pyramid level: float32[1, 3, rows, columns], channels-last."""
         rows, columns = strip.rows, strip.columns
-        if loops := compiler.ready():
-            windows = (rows.starts, rows.ends, columns.starts, columns.ends)
-            averages = torch.empty(len(rows.starts), len(strip.column_lengths))
-            given = (*windows, strip.row_lengths[:, 0], strip.column_lengths, averages)
-            loops.average_strip(self._flat_rows(), *(each.numpy() for each in given))
-        else:
-            stripes = self._sums.index_select(0, rows.ends) - self._sums.index_select(0, rows.starts)
-            sums = stripes.index_select(1, columns.ends) - stripes.index_select(1, columns.starts)
-            # Two divisions, as interpolate does it, to the last bit.
-            averages = sums.flatten(1) / strip.row_lengths / strip.column_lengths
+        stripes = self._sums.index_select(0, rows.ends) - self._sums.index_select(0, rows.starts)
+        sums = stripes.index_select(1, columns.ends) - stripes.index_select(1, columns.starts)
+        # Two divisions, as interpolate does it, to the last bit.
+        averages = sums.flatten(1) / strip.row_lengths / strip.column_lengths
         return averages.view(1, len(averages), -1, 3).permute(0, 3, 1, 2)
 
-    def crops(self, boxes: Indices, side: int) -> Tensor:
+    def crops(self, boxes: NDArray[np.int64], side: int) -> Tensor:
         """Boxes int64[n, 4], the ends exclusive, as float32[n, 3, side, side], channels-last."""
-        if loops := compiler.ready():
-            averages = torch.empty(len(boxes), side, 3 * side)
-            loops.average_crops(self._flat_rows(), np.ascontiguousarray(boxes), averages.numpy())
+        if compiled := compiler.ready():
+            averages = torch.from_numpy(compiled.crops(self.flat(), self.width, boxes, side))
         else:
             averages = self._gathered_crops(torch.from_numpy(boxes), side)
         return averages.view(len(boxes), side, side, 3).permute(0, 3, 1, 2)
 
-    def _flat_rows(self) -> np.ndarray[tuple[int, int], np.dtype[np.int32]]:
-        """The sums as int32[height + 1, 3 * (width + 1)]."""
-        return self._sums.flatten(1).numpy()
+    def flat(self) -> NDArray[np.int32]:
+        """The running sums, row by row: int32[(height + 1) * (width + 1) * 3]."""
+        return self._sums.view(-1).numpy()
 
     def _gathered_crops(self, boxes: Tensor, side: int) -> Tensor:
         index = torch.arange(side + 1)

@@ -13,8 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from gallery.faces.mtcnn import compiler, weights
-from gallery.faces.mtcnn.loops import PNET_CHANNELS
+from gallery.faces.mtcnn import weights
 
 COLOURS = 3
 BELOW_ALL = -1e4
@@ -145,18 +144,7 @@ class Convolution(nn.Module):
 
     def pooled(self, hidden: Tensor, size: int) -> Tensor:
         """Followed by the maximum of each square of this size, two pixels apart, cut short at far edges."""
-        loops = compiler.ready()
-        if loops is None or hidden.is_cuda:
-            return maximum(self(hidden), size)
-        hidden = functional.conv2d(hidden, self.weight, self.bias)
-        pixels = hidden.contiguous(memory_format=torch.channels_last).permute(0, 2, 3, 1)
-        rows, columns = ((side - size + 1) // 2 + 1 for side in pixels.shape[1:3])
-        pooled = torch.empty(len(pixels), rows, columns, pixels.shape[3])
-        if size == 2 and pixels.shape[3] == PNET_CHANNELS:
-            loops.pool_pnet(pixels.numpy(), self.slope.numpy(), pooled.numpy())
-        else:
-            loops.pool(pixels.numpy(), self.slope.numpy(), size, pooled.numpy())
-        return pooled.permute(0, 3, 1, 2)
+        return maximum(self(hidden), size)
 
 
 class _Dense(nn.Module):

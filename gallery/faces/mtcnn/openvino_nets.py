@@ -18,7 +18,9 @@ from torch import Tensor
 from gallery.faces.mtcnn import openvino_models as models
 from gallery.faces.mtcnn import workers
 from gallery.faces.mtcnn.geometry import CELL_PX, STRIDE_PX
-from gallery.faces.mtcnn.torch_nets import logit
+from gallery.faces.mtcnn.integral import IntegralImage
+from gallery.faces.mtcnn.pyramid import Strip
+from gallery.faces.mtcnn.torch_nets import logit, sigmoid
 
 Numbers = NDArray[np.float32]
 
@@ -40,8 +42,10 @@ class OpenVinoNets:
         self._rnet = _Net(models.rnet(), "f32")
         self._onet = _Net(models.onet(), "f32")
 
-    def propose(self, level: Tensor, threshold: float) -> tuple[NDArray[np.int64], Numbers, Numbers]:
-        pixels = level.permute(0, 2, 3, 1).numpy()
+    def propose(
+        self, integral: IntegralImage, strip: Strip, threshold: float
+    ) -> tuple[NDArray[np.int64], Numbers, Numbers]:
+        pixels = integral.strip(strip).permute(0, 2, 3, 1).numpy()
         least = logit(threshold)
         if self._screen:
             cells, found = self._screened(self._screen, pixels, least)
@@ -80,10 +84,6 @@ class OpenVinoNets:
         passed = found[:, 0] >= least
         cells: NDArray[np.int64] = (rows * likely.shape[1] + columns)[passed]
         return cells, found[passed]
-
-
-def sigmoid(logits: Numbers) -> Numbers:
-    return np.asarray(1 / (1 + np.exp(-logits)), np.float32)
 
 
 def has_bfloat16() -> bool:

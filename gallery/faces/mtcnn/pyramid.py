@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from gallery.faces.mtcnn.geometry import CELL_PX, STRIDE_PX
@@ -18,6 +20,9 @@ SMALLEST_FACE_PX = CELL_PX
 """Smaller ones would need a larger picture, and boxes of two levels, in whole pixels, might overlap much."""
 STRIP_CELLS = 24_000
 """PNet's cells computed at a time: few enough for a core's caches, and pieces enough for every core."""
+COLOURS = 3
+CELLS_A_TILE = 4
+"""Along one side; the compiled PNet takes so many rows of cells at a time."""
 REMEMBERED_SIZES = 16
 """Frame sizes whose pyramids are kept: a daemon sees one or two a camera."""
 
@@ -37,6 +42,10 @@ class Windows:
         return (self.ends - self.starts).float()
 
 
+Flat = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]
+"""Starts, ends and lengths."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Strip:
     """Some rows of a level, over its whole width."""
@@ -45,6 +54,8 @@ class Strip:
     """The level's: its pixels a pixel of the picture."""
     first_cell: int
     """Row of the level's cells that this strip's first is."""
+    cells_down: int
+    """Rows of cells."""
     cells_across: int
     """Cells in a row."""
     rows: Windows
@@ -55,6 +66,8 @@ class Strip:
     """float32[rows, 1]: how many of the picture's rows each row averages."""
     column_lengths: Tensor
     """float32[3 * columns]: the same across, once a colour."""
+    windows: tuple[Flat, Flat]
+    """The same for the compiled nets, down and across: where in the flat running sums windows lie."""
 
 
 def sizes(height: int, width: int, min_face_px: int) -> list[tuple[float, int, int]]:
@@ -84,18 +97,23 @@ def windows(length: int, count: int) -> Windows:
 def strips(height: int, width: int, min_face_px: int) -> tuple[tuple[Strip, ...], ...]:
     """All levels of a picture, each as its strips."""
     return tuple(
-        tuple(_strips(scale, windows(height, level_height), windows(width, level_width)))
+        tuple(_strips(scale, width, windows(height, level_height), windows(width, level_width)))
         for scale, level_height, level_width in sizes(height, width, min_face_px)
     )
 
 
-def _strips(scale: float, rows: Windows, columns: Windows) -> Iterator[Strip]:
-    """A level in strips of about one height."""
+def _strips(scale: float, width: int, rows: Windows, columns: Windows) -> Iterator[Strip]:
+    """A level of a picture so wide in strips of about one height."""
     down, across = cells(len(rows.starts)), cells(len(columns.starts))
     count = -(-down * across // STRIP_CELLS)
-    edges = [down * index // count for index in range(count + 1)]
+    edges = [*range(0, down, -(-down // count // CELLS_A_TILE) * CELLS_A_TILE), down]
     for first, last in pairwise(edges):
         seen = slice(STRIDE_PX * first, STRIDE_PX * (last - 1) + CELL_PX)
         part = Windows(rows.starts[seen], rows.ends[seen])
-        lengths = columns.lengths.repeat_interleave(3)
-        yield Strip(scale, first, across, part, columns, part.lengths[:, None], lengths)
+        lengths = columns.lengths.repeat_interleave(COLOURS)
+        flat = _flat(part, COLOURS * (width + 1), part.lengths), _flat(columns, COLOURS, lengths)
+        yield Strip(scale, first, last - first, across, part, columns, part.lengths[:, None], lengths, flat)
+
+
+def _flat(windows: Windows, apart: int, lengths: Tensor) -> Flat:
+    return (windows.starts * apart).numpy(), (windows.ends * apart).numpy(), lengths.numpy()

@@ -9,7 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from gallery.faces.mtcnn.integral import IntegralImage
 from gallery.faces.mtcnn.nets import OutputNet, ProposalNet, RefinementNet
+from gallery.faces.mtcnn.pyramid import Strip
 
 Numbers = NDArray[np.float32]
 
@@ -22,8 +24,10 @@ class TorchNets:
         self._rnet = RefinementNet().eval()
         self._onet = OutputNet().eval()
 
-    def propose(self, level: Tensor, threshold: float) -> tuple[NDArray[np.int64], Numbers, Numbers]:
-        logits, features = self._pnet(level)
+    def propose(
+        self, integral: IntegralImage, strip: Strip, threshold: float
+    ) -> tuple[NDArray[np.int64], Numbers, Numbers]:
+        logits, features = self._pnet(integral.strip(strip))
         # Only what passes needs a sigmoid and offsets: seldom one cell of a hundred.
         cells = (logits >= logit(threshold)).nonzero()[:, 0]
         offsets = self._pnet.offsets(features.index_select(0, cells))
@@ -41,6 +45,10 @@ def decided(outputs: Tensor) -> tuple[Numbers, Numbers, Numbers]:
     """ONet's outputs [n, 15] as scores, offsets and landmarks."""
     landmarks = outputs[:, 5:].view(-1, 2, 5).transpose(1, 2)
     return torch.sigmoid(outputs[:, 0]).numpy(), outputs[:, 1:5].numpy(), landmarks.numpy()
+
+
+def sigmoid(logits: Numbers) -> Numbers:
+    return np.asarray(1 / (1 + np.exp(-logits)), np.float32)
 
 
 def logit(score: float) -> float:

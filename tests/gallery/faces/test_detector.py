@@ -24,12 +24,14 @@ from tests.conftest import REPOSITORY
 openvino_only = pytest.mark.skipif(
     importlib.util.find_spec("openvino") is None, reason="the extra openvino is not installed"
 )
-ENGINES = ["torch", pytest.param("openvino", marks=openvino_only)]
+ENGINES = ["compiled", "torch", pytest.param("openvino", marks=openvino_only)]
 
 
 @cache
-def detector(engine: str = "torch") -> MtcnnDetector:
-    return MtcnnDetector(engine=engine)
+def detector(engine: str = "compiled") -> MtcnnDetector:
+    made = MtcnnDetector(engine=engine)
+    made.prepare()
+    return made
 
 
 @cache
@@ -184,14 +186,14 @@ def test_thresholds_are_facenet_pytorchs(thresholds: tuple[float, float, float])
     picture = scene(360, 640, faces=5)
     mtcnn = MTCNN(keep_all=True, thresholds=list(thresholds))
     boxes, _ = mtcnn.detect(np.ascontiguousarray(picture[:, :, ::-1]))
-    (found,) = MtcnnDetector(thresholds=thresholds, engine="torch").detect([picture])
+    (found,) = MtcnnDetector(thresholds=thresholds).detect([picture])
     expected = np.clip(boxes.astype(np.float32), 0, [640, 360, 640, 360])
     np.testing.assert_allclose(found.boxes, expected, atol=0.01)
 
 
 def test_a_larger_smallest_face_is_facenet_pytorchs() -> None:
     picture = scene(480, 854, faces=12)
-    (found,) = MtcnnDetector(min_face_px=60, engine="torch").detect([picture])
+    (found,) = MtcnnDetector(min_face_px=60).detect([picture])
     assert_same(FacenetMtcnn(min_face_px=60).detect(picture), found)
 
 
@@ -229,13 +231,14 @@ def test_windows_screened_in_bfloat16_give_the_boxes_of_float32() -> None:
         np.testing.assert_allclose(screened.boxes, exact.boxes, atol=1e-3)
 
 
-@pytest.mark.parametrize(("bfloat16", "installed"), [(True, True), (False, True), (True, False)])
+@pytest.mark.parametrize("bfloat16", [True, False])
+@pytest.mark.parametrize("installed", [True, False])
 def test_fewer_digits_are_never_chosen_unless_asked_for(
     bfloat16: bool, installed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(gallery.faces.detector, "_has_bfloat16", lambda: bfloat16)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: object() if installed else None)
-    assert resolve_engine("auto", "cpu") == ("openvino" if installed else "torch")
+    assert resolve_engine("auto", "cpu") == "compiled"
     assert resolve_engine("auto", "cuda:0") == "torch"
 
 
@@ -248,14 +251,15 @@ def test_bfloat16_is_refused_on_a_cpu_without_it(monkeypatch: pytest.MonkeyPatch
 
 def test_an_engine_that_does_not_exist_is_refused() -> None:
     with pytest.raises(
-        EngineUnavailable, match="one of auto, torch, openvino, openvino-bf16, not 'tensorrt'"
+        EngineUnavailable, match="one of auto, compiled, torch, openvino, openvino-bf16, not 'tensorrt'"
     ):
         MtcnnDetector(engine="tensorrt")
 
 
-def test_openvino_is_refused_on_a_gpu() -> None:
+@pytest.mark.parametrize("engine", ["compiled", "openvino", "openvino-bf16"])
+def test_engines_for_the_cpu_are_refused_on_a_gpu(engine: str) -> None:
     with pytest.raises(EngineUnavailable, match="for the CPU, not for cuda:0"):
-        resolve_engine("openvino", "cuda:0")
+        resolve_engine(engine, "cuda:0")
 
 
 def test_a_device_that_does_not_exist_is_refused() -> None:
@@ -267,7 +271,9 @@ def test_finding_faces_imports_neither_facenet_pytorch_nor_torchvision() -> None
     code = """
 import sys, numpy as np
 from gallery.faces.detector import MtcnnDetector
-MtcnnDetector(engine="torch").detect([np.zeros((100, 100, 3), np.uint8)])
+detector = MtcnnDetector()
+detector.prepare()
+detector.detect([np.zeros((100, 100, 3), np.uint8)])
 print([name for name in ("facenet_pytorch", "torchvision", "openvino") if name in sys.modules])
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=REPOSITORY)

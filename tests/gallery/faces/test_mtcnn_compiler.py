@@ -1,4 +1,4 @@
-"""When the loops are compiled, and that detection neither waits for it nor needs it."""
+"""When the nets are compiled, and that detection neither waits for it nor needs it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import numpy as np
 logging.basicConfig(level="WARNING")
 from gallery.faces.detector import MtcnnDetector
 from gallery.faces.mtcnn import compiler
-detector = MtcnnDetector(engine="torch")
+detector = MtcnnDetector()
 picture = np.random.default_rng(0).integers(0, 256, (120, 160, 3), np.uint8)
 """
 
@@ -46,7 +46,7 @@ print("numba" in sys.modules)
     assert output == ["False", "True"]
 
 
-def test_where_nothing_can_be_written_the_loops_are_compiled_all_the_same(tmp_path: Path) -> None:
+def test_where_nothing_can_be_written_the_nets_are_compiled_all_the_same(tmp_path: Path) -> None:
     shutil.copytree(
         REPOSITORY / "gallery", tmp_path / "gallery", ignore=shutil.ignore_patterns("__pycache__")
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,22 +19,11 @@ from gallery.faces.mtcnn import compiler, weights
 from gallery.faces.mtcnn.boxes import of_cells, pixels, suppressed, suppressed_by_smaller
 from gallery.faces.mtcnn.geometry import CELL_PX
 from gallery.faces.mtcnn.integral import IntegralImage
-from gallery.faces.mtcnn.nets import Convolution, OutputNet, ProposalNet, RefinementNet, maximum
-from gallery.faces.mtcnn.pyramid import SCALE_STEP, SMALLEST_FACE_PX, cells, sizes, strips
+from gallery.faces.mtcnn.nets import OutputNet, ProposalNet, RefinementNet
+from gallery.faces.mtcnn.pyramid import CELLS_A_TILE, SCALE_STEP, SMALLEST_FACE_PX, cells, sizes, strips
 from gallery.faces.mtcnn.torch_nets import logit
 
 side = some.integers(12, 150)
-
-
-@pytest.fixture(params=["numba", "PyTorch"], scope="module", autouse=True)
-def loops(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Everything with the compiled loops and without, as before they are ready."""
-    compiler.load()
-    loops = compiler.ready()
-    assert loops is not None
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(compiler, "_ready", loops if request.param == "numba" else None)
-        yield
 
 
 def noise(height: int, width: int, seed: int = 0) -> NDArray[np.uint8]:
@@ -69,13 +57,18 @@ def test_strips_hold_every_row_of_cells_once() -> None:
     for (_, height, width), level in zip(sizes(1080, 1920, 20), strips(1080, 1920, 20), strict=True):
         rows = [strip.first_cell + row for strip in level for row in range(cells(len(strip.row_lengths)))]
         assert rows == list(range(cells(height)))
+        assert all(strip.first_cell % CELLS_A_TILE == 0 for strip in level)
         assert {strip.cells_across for strip in level} == {cells(width)}
 
 
+@pytest.mark.parametrize("by", ["numba", "PyTorch"])
 @settings(deadline=None, max_examples=30)
-@given(some.lists(some.tuples(side, side, side, side), min_size=1, max_size=20), some.sampled_from([24, 48]))
+@given(
+    corners=some.lists(some.tuples(side, side, side, side), min_size=1, max_size=20),
+    crop=some.sampled_from([24, 48]),
+)
 def test_crops_are_interpolates_area_to_the_last_bit(
-    corners: list[tuple[int, int, int, int]], crop: int
+    by: str, corners: list[tuple[int, int, int, int]], crop: int
 ) -> None:
     picture = noise(160, 170)
     boxes = np.array([(min(a, c), min(b, d), max(a, c) + 1, max(b, d) + 1) for a, b, c, d in corners])
@@ -85,7 +78,11 @@ def test_crops_are_interpolates_area_to_the_last_bit(
             for left, top, right, bottom in boxes.tolist()
         ]
     )
-    assert torch.equal(IntegralImage(picture).crops(boxes, crop), expected)
+    compiler.load()
+    with pytest.MonkeyPatch.context() as patch:
+        if by == "PyTorch":
+            patch.setattr(compiler, "_ready", None)
+        assert torch.equal(IntegralImage(picture).crops(boxes, crop), expected)
 
 
 @pytest.mark.parametrize(("height", "width"), [(12, 12), (12, 13), (13, 12), (13, 13), (41, 60), (60, 41)])
@@ -115,23 +112,6 @@ def test_rnet_and_onet_give_facenet_pytorchs_outputs() -> None:
         offsets, landmarks, scores = ONet()(for_facenet(large))
         torch.testing.assert_close(torch.sigmoid(decided[:, 0]), scores[:, 1], atol=1e-5, rtol=0)
         torch.testing.assert_close(decided[:, 1:], torch.cat([offsets, landmarks], 1), atol=1e-5, rtol=0)
-
-
-@settings(deadline=None, max_examples=40)
-@given(some.integers(4, 40), some.integers(4, 40), some.sampled_from([2, 3]), some.sampled_from([10, 32]))
-def test_activating_and_pooling_at_once_is_one_after_the_other(
-    height: int, width: int, size: int, channels: int
-) -> None:
-    """To the last bit, also in windows that are cut short, for slopes below 0 and above 1."""
-    if min(height, width) < size + 2:
-        return
-    random = torch.Generator().manual_seed(height * width)
-    weight = torch.randn(channels, 3, 3, 3, generator=random)
-    slope = torch.randn(channels, generator=random)
-    convolution = Convolution(weight, torch.zeros(channels), slope, padded=False)
-    pixels = as_tensor(noise(height, width)).contiguous(memory_format=torch.channels_last)
-    with torch.inference_mode():
-        assert torch.equal(convolution.pooled(pixels, size), maximum(convolution(pixels), size))
 
 
 def crowd(count: int, seed: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

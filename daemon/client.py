@@ -86,6 +86,8 @@ class Received:
     """Such as face/door/recognized/."""
     event: dict[str, Any]
     """The whole CloudEvents envelope."""
+    picture: bytes | None = field(default=None, repr=False)
+    """Of topics crop/…: a JPEG."""
     redelivered: bool = field(default=False, compare=False)
     """An earlier run with this cursor may have had it already: it ended before it asked for the next one."""
     _done: Callable[[], None] | None = field(default=None, compare=False, repr=False)
@@ -783,10 +785,12 @@ def ask(
 
 
 def decode(parts: Sequence[bytes]) -> Received:
-    """What a message's two parts say; ValueError if that is no event."""
-    if len(parts) != 2:
-        raise ValueError(f"{len(parts)} parts instead of 2")
-    return _checked(parts[0].decode(), _parsed(parts[1]))
+    """What a message's two parts say, three with a picture; ValueError if that is no event."""
+    wanted = 3 if parts and parts[0].startswith(b"crop/") else 2
+    if len(parts) != wanted:
+        raise ValueError(f"{len(parts)} parts instead of {wanted}")
+    event = _checked(parts[0].decode(), _parsed(parts[1]))
+    return event if wanted == 2 else replace(event, picture=parts[2])
 
 
 def _opened(

@@ -187,6 +187,8 @@ class EventsConfig:
     """Both sockets encrypt, and let in only whom `visaged keys new` gave a key."""
     sightings: bool = False
     """Publish one event for each face of each processed frame too, not only what changed."""
+    crops: bool = False
+    """Publish a picture of each face that is told of, on a topic of its own."""
     deadline_ms: Annotated[float, Field(gt=0, le=1e7)] = 2000.0
     """An event later than this after its frame was grabbed is marked stale: too late to open a door for."""
 

@@ -21,6 +21,7 @@ from daemon.vocabulary import (
     Life,
     LifeKind,
     Mark,
+    Picture,
     Sighting,
     Started,
     Stopping,
@@ -40,6 +41,7 @@ __all__ = [
     "Life",
     "LifeKind",
     "Mark",
+    "Picture",
     "Sighting",
     "Stamp",
     "Started",
@@ -47,6 +49,7 @@ __all__ = [
     "TrackState",
     "Unfit",
     "camera",
+    "crop",
     "daemon",
     "life",
     "plain",
@@ -71,6 +74,7 @@ TOPICS = (
     "camera/<camera>/lossy/",
     "camera/<camera>/offline/",
     "camera/<camera>/ended/",
+    "crop/<camera>/<track>/",
     "daemon/started/",
     "daemon/heartbeat/",
     "daemon/journal_failed/",
@@ -78,8 +82,8 @@ TOPICS = (
 )
 """All there is. The closing slash makes a subscriber's prefix exact: face/a/ takes nothing of face/ab/."""
 
-PASSING = frozenset({"visaged.face.sighting", "visaged.daemon.heartbeat"})
-"""Types of events that are worth nothing later, so that the journal does not keep them."""
+PASSING = frozenset({"visaged.face.sighting", "visaged.daemon.heartbeat", "visaged.crop.face"})
+"""Types of events that the journal does not keep: worth nothing later, or nobody's business then."""
 
 SOURCE = f"visaged/{quote(platform.node() or 'localhost', safe='')}"
 """CloudEvents wants a URI reference, which a host's name need not be."""
@@ -128,6 +132,8 @@ class Event:
     """RFC 3339, when it was made."""
     data: Mapping[str, Json]
     """What docs/events.md says for this kind."""
+    picture: bytes | None = None
+    """A JPEG, sent as the message's third part; None: there is no such part."""
 
     @property
     def passing(self) -> bool:
@@ -144,7 +150,7 @@ class Event:
         return replace(self, data={**self.data, **more})
 
     def encode(self, mark: Mark | None = None) -> tuple[bytes, bytes]:
-        """The two parts of the message: topic, and the envelope as compact JSON in UTF-8.
+        """The first two parts of the message: topic, and the envelope as compact JSON in UTF-8.
 
         mark: its place in the journal, which every event carries that the daemon sends.
         """
@@ -201,6 +207,30 @@ def life(
     return _event("face", what.kind, what.face.camera, data, stamp)
 
 
+def crop(told: Event, picture: Picture, stamp: Stamp | None = None) -> Event:
+    """The face that a life event told of."""
+    data: dict[str, Json] = {
+        key: told.data[key] for key in ("camera", "track", "revision", "state", "person", "stranger")
+    }
+    data |= {
+        "event": told.id,
+        "frame": {
+            "index": picture.frame_index,
+            "width": picture.frame_width,
+            "height": picture.frame_height,
+        },
+        "captured": rfc3339(picture.captured_unix_ns),
+        "box": [_rounded(edge, PIXEL_DECIMALS) for edge in picture.box],
+        "cut": list(picture.cut),
+        "format": "image/jpeg",
+        "width": picture.width,
+        "height": picture.height,
+        "bytes": len(picture.jpeg),
+    }
+    made = _event("crop", "face", str(told.subject), data, stamp or Stamp.now())
+    return replace(made, picture=picture.jpeg)
+
+
 def camera(change: CameraChange, stamp: Stamp | None = None) -> Event:
     """A camera began to see, ceased to, or came to its end."""
     data: dict[str, Json] = {"camera": change.camera, "reason": change.reason}
@@ -235,11 +265,13 @@ def rfc3339(unix_ns: int) -> str:
 def _event(area: str, kind: str, camera: str | None, data: Mapping[str, Json], stamp: Stamp) -> Event:
     if camera is not None and not CAMERA_NAME.fullmatch(camera):
         raise ValueError(f"a camera's name is made of a-z, 0-9, _ and -, which {camera!r} is not")
-    pattern = f"{area}/{kind}/" if camera is None else f"{area}/<camera>/{kind}/"
+    # A crop has one kind, and its track in the topic, so that one may be asked for alone.
+    last = "<track>" if area == "crop" else kind
+    pattern = f"{area}/{last}/" if camera is None else f"{area}/<camera>/{last}/"
     if pattern not in TOPICS:
         raise ValueError(f"{pattern} is not in the table of topics")
     return Event(
-        topic=pattern.replace("<camera>", camera or ""),
+        topic=pattern.replace("<camera>", camera or "").replace("<track>", str(data.get("track"))),
         id=stamp.id,
         source=stamp.source,
         type=f"visaged.{area}.{kind}",

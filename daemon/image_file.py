@@ -1,4 +1,4 @@
-"""Saves pictures."""
+"""Encodes pictures, and saves them."""
 
 from __future__ import annotations
 
@@ -23,6 +23,15 @@ def save(file: Path, bgr: NDArray[np.uint8]) -> None:
         file.write_bytes(content.tobytes())
     except OSError as error:
         raise UsageError(f"{file}: can't be written: {error.strerror}") from None
+
+
+def jpeg(bgr: NDArray[np.uint8], quality: int = 95) -> bytes:
+    """The picture as a JPEG; quality: 0 to 100."""
+    import cv2
+
+    encoded, content = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    assert encoded, bgr.shape
+    return content.tobytes()
 
 
 def check_format(file: Path) -> None:

@@ -80,13 +80,14 @@ class Publisher:
 
     def send(self, event: Event) -> None:
         """An event without a place in the journal, as tests and small tools send it."""
-        self.send_parts(*event.encode())
+        self.send_parts(*event.encode(), event.picture)
 
-    def send_parts(self, topic: bytes, body: bytes) -> None:
+    def send_parts(self, topic: bytes, body: bytes, picture: bytes | None = None) -> None:
         """Puts the message into the queue of each subscriber that asked for it; never waits."""
         if time.monotonic() - self._listened_s > LISTEN_S:
             self.listen()
-        message, socket = (topic, body), self._door.socket
+        message = (topic, body) if picture is None else (topic, body, picture)
+        socket = self._door.socket
         try:
             # XPUB_NODROP: a queue that has become full refuses the event for everybody: so we learn of it, …
             socket.send_multipart(message, zmq.DONTWAIT)

@@ -16,7 +16,9 @@ from daemon import events
 from daemon.capture import Cameras
 from daemon.control import ControlServer, Facts, Live
 from daemon.courier import Courier
+from daemon.crops import best_of, picture_of, take
 from daemon.frame import CameraChange, Frame, StartTime
+from daemon.image_file import jpeg
 from daemon.journal import Keep
 from daemon.keys import Keyring
 from daemon.memory import Memory
@@ -29,6 +31,7 @@ from daemon.replay_server import ReplayServer
 from daemon.sources import parse
 from daemon.teller import Teller
 from daemon.version import version
+from daemon.visits import Visit
 from gallery.errors import GalleryError
 
 if TYPE_CHECKING:
@@ -181,9 +184,14 @@ class Service:
         for face in outcome.faces:
             self._memory.note(face.visit)
             self._tallies[outcome.frame.camera].unfit.update(face.track.reasons)
+            if self._config.events.crops:
+                face.visit.best = best_of(face.visit.best, outcome.frame, face.track)
         deadline_ms = self._config.events.deadline_ms
+        seen = {face.visit.id for face in outcome.faces}
         for change in outcome.changes:
-            yield events.life(teller.life(outcome.frame, change, index), deadline_ms=deadline_ms)
+            event = events.life(teller.life(outcome.frame, change, index), deadline_ms=deadline_ms)
+            yield event
+            yield from self._pictured(event, change.visit, outcome.frame if change.visit.id in seen else None)
         if self._config.events.sightings:
             for face in outcome.faces:
                 told = teller.sighting(outcome.frame, face.visit, index)
@@ -195,7 +203,17 @@ class Service:
         for change in pipeline.end(camera):
             assert frame is not None
             told = teller.life(frame, change, pipeline.index)
-            yield events.life(told, deadline_ms=self._config.events.deadline_ms)
+            event = events.life(told, deadline_ms=self._config.events.deadline_ms)
+            yield event
+            yield from self._pictured(event, change.visit, None)
+
+    def _pictured(self, told: events.Event, visit: Visit, frame: Frame | None) -> Iterator[events.Event]:
+        """The face that was told of: on the frame that shows it, else (None) the best of its stay."""
+        if not self._config.events.crops:
+            return
+        shot = visit.best if frame is None else take(frame, visit.track)
+        if shot is not None:
+            yield events.crop(told, picture_of(shot))
 
     def _open(self, pipeline: Pipeline, teller: Teller) -> Iterator[events.Event]:
         """Everybody who is in view when the daemon stops."""
@@ -257,7 +275,4 @@ class Service:
         tally = self._tallies.get(camera)
         if tally is None or tally.newest is None:
             return None
-        import cv2
-
-        encoded, jpeg = cv2.imencode(".jpg", tally.newest.bgr)
-        return jpeg.tobytes() if encoded else None
+        return jpeg(tally.newest.bgr)

@@ -33,6 +33,8 @@ class Track:
     """Time of the frame where it was seen last."""
     reasons: tuple[str, ...] = ()
     """Codes of why it was not fit to decide by then."""
+    quality: float = 0.0
+    """How much it showed then, 0 to 1."""
     lost: bool = False
     """Not seen on the last frame; it may come back."""
     evidence: Evidence = field(default_factory=Evidence)

@@ -99,7 +99,7 @@ class View:
         """Takes the qualities of `faces`; gives the rows that shall be encoded, no more than needed."""
         self._qualities = qualities
         for track, quality in zip(self._seen.tracks, qualities, strict=True):
-            track.reasons = tuple(quality.reasons)
+            track.reasons, track.quality = tuple(quality.reasons), quality.value
         time_s = self._seconds(frame)
         wanted = [
             row

@@ -9,13 +9,16 @@ from __future__ import annotations
 import uuid
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from daemon.config import TrackerConfig
 from daemon.strangers import Stranger, Strangers
 from daemon.track import Track
 from gallery.decision import Decision
 from gallery.people import PersonName
+
+if TYPE_CHECKING:
+    from daemon.crops import Shot
 
 ChangeKind = Literal["recognized", "unknown", "corrected", "left"]
 VisitState = Literal["undecided", "recognized", "unknown", "corrected", "left"]
@@ -49,6 +52,8 @@ class Visit:
     """Fit samples of the tracks before this one."""
     differing_since: int | None = None
     """How many samples there were when they began to contradict what was told; None: they don't."""
+    best: Shot | None = None
+    """The picture that shows most of it; None: nobody asks for crops."""
 
     @property
     def is_settled(self) -> bool:

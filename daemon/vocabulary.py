@@ -100,6 +100,30 @@ class Started:
 
 
 @dataclass(frozen=True, slots=True)
+class Picture:
+    """A face cut out of a frame, to be sent along with what is told of it."""
+
+    jpeg: bytes
+    """The picture."""
+    width: int
+    """Of the picture, in its own pixels."""
+    height: int
+    """Of the picture, in its own pixels."""
+    cut: Sequence[int]
+    """Left, top, right, bottom of what it shows, in pixels of the frame."""
+    box: Sequence[float]
+    """Left, top, right, bottom of the face, in pixels of the frame."""
+    frame_index: int
+    """The frame that it was cut from."""
+    frame_width: int
+    """Pixels."""
+    frame_height: int
+    """Pixels."""
+    captured_unix_ns: int
+    """That frame's time."""
+
+
+@dataclass(frozen=True, slots=True)
 class Unfit:
     """Why faces of one camera were not fit to decide."""
 

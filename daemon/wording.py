@@ -40,6 +40,8 @@ def _said(event: dict[str, Any]) -> str:
     data, kind = event["data"], event["type"].rpartition(".")[2]
     if event["type"].startswith("visaged.face."):
         return "  ".join(_face(kind, data))
+    if event["type"].startswith("visaged.crop."):
+        return f"{_name(data['person'])}  {data['width']}×{data['height']} px  {data['bytes']} bytes"
     if kind == "heartbeat":
         cameras = ", ".join(_pulse(camera) for camera in data["cameras"])
         return f"up {data['uptime_s']:.0f} s; {cameras}"

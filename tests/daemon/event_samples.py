@@ -13,6 +13,7 @@ from daemon.events import (
     JournalPulse,
     Life,
     Mark,
+    Picture,
     Sighting,
     Stamp,
     Started,
@@ -125,6 +126,19 @@ LIVES = (
 )
 
 
+PICTURE = Picture(
+    jpeg=b"\xff\xd8\xff\xe0 no picture \xff\xd9",
+    width=232,
+    height=296,
+    cut=(460, 122, 693, 419),
+    box=NAMED.box,
+    frame_index=NAMED.frame_index,
+    frame_width=NAMED.frame_width,
+    frame_height=NAMED.frame_height,
+    captured_unix_ns=NAMED.captured_unix_ns,
+)
+
+
 def every_event() -> list[Event]:
     """Every topic, every field with and without its null."""
     pulses = [
@@ -141,6 +155,8 @@ def every_event() -> list[Event]:
         events.sighting(NOBODY_ENROLLED),
         events.sighting(STRANGER),
         *(events.life(what) for what in LIVES),
+        events.crop(events.life(RECOGNIZED), PICTURE),
+        events.crop(events.life(UNKNOWN), PICTURE),
         events.camera(CameraChange("door", "stalled", "no frame for 1.5 s")),
         events.camera(CameraChange("door", "frozen", "nothing has changed for 8 s, not even noise")),
         events.camera(CameraChange("door", "dark", "nothing to see")),
@@ -164,14 +180,15 @@ PULSES = (
 )
 
 
-def as_published() -> list[tuple[bytes, bytes]]:
-    """Topic and body of everything the daemon can say, stored and not, as its courier sends it."""
-    messages = []
+def as_published() -> list[tuple[bytes, bytes, bytes | None]]:
+    """Topic, body and picture of everything the daemon can say, stored and not, as its courier sends it."""
+    messages: list[tuple[bytes, bytes, bytes | None]] = []
     for event in every_event():
         if event.type == "visaged.daemon.heartbeat":
-            messages += [event.telling(events.plain(pulse)).encode(UNSTORED) for pulse in PULSES]
+            beats = [event.telling(events.plain(pulse)) for pulse in PULSES]
+            messages += [(*beat.encode(UNSTORED), None) for beat in beats]
         elif event.passing or event.type == "visaged.daemon.journal_failed":
-            messages.append(event.encode(UNSTORED))
+            messages.append((*event.encode(UNSTORED), event.picture))
         else:
-            messages += [event.encode(mark) for mark in (FIRST, STORED, UNSTORED)]
+            messages += [(*event.encode(mark), None) for mark in (FIRST, STORED, UNSTORED)]
     return messages

@@ -28,9 +28,9 @@ class Listener:
         self.socket = socket
 
     def receive(self) -> tuple[str, dict[str, Any]]:
-        """The next message; fails if none comes."""
+        """The next message's topic and event; fails if none comes."""
         assert self.socket.poll(ARRIVAL_TIMEOUT_MS), "nothing came"
-        topic, event = self.socket.recv_multipart()
+        topic, event, *_ = self.socket.recv_multipart()
         return topic.decode(), json.loads(event)
 
     def count(self) -> int:

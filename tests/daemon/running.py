@@ -31,6 +31,8 @@ class Home:
     """More of config.toml."""
     sightings: bool = False
     """[events] sightings."""
+    crops: bool = False
+    """[events] crops."""
 
     @property
     def endpoint(self) -> str:
@@ -57,7 +59,7 @@ class Home:
         )
         file = self.folder / "config.toml"
         events = f"bind = {json.dumps(self.endpoint)}\nreplay = {json.dumps(self.replay)}\n"
-        events += f"sightings = {json.dumps(self.sightings)}\n"
+        events += f"sightings = {json.dumps(self.sightings)}\ncrops = {json.dumps(self.crops)}\n"
         file.write_text(
             f"[daemon]\nstate_dir = {json.dumps(str(self.folder / 'state'))}\ndevice = 'cpu'\n{self.extra}"
             f"[events]\n{events}{cameras}"

@@ -46,7 +46,7 @@ def test_every_kind_of_event_is_read(publisher: Publisher) -> None:
         for event in sent:
             read = next(received)
             topic, text = event.encode()
-            assert read == Received(topic.decode(), json.loads(text))
+            assert read == Received(topic.decode(), json.loads(text), event.picture)
             assert (read.id, read.type, read.time) == (event.id, event.type, event.time)
             assert (read.camera, read.data) == (event.subject, event.data)
     assert received.skipped == 0
@@ -136,6 +136,8 @@ def test_what_is_no_event_is_skipped_counted_and_told_once(caplog: pytest.LogCap
         for parts in (
             [b""],
             [topic, text, b"and more"],
+            [b"crop/door/1/", text],
+            [b"crop/door/1/", text, b"picture", b"and more"],
             [topic, text[:-1]],
             [topic, b"\xff\xfe"],
             [b"face/\xff/", text],
@@ -148,7 +150,7 @@ def test_what_is_no_event_is_skipped_counted_and_told_once(caplog: pytest.LogCap
             pub.send_multipart(parts)
         pub.send_multipart([topic, text])
         assert next(received).id == EVENT.id
-        assert received.skipped == 10
+        assert received.skipped == 12
     assert [record.levelno for record in caplog.records] == [logging.WARNING] * 2
     assert "1 parts instead of 2" in caplog.records[0].getMessage()
     assert "10 so far" in caplog.records[1].getMessage()

@@ -24,6 +24,7 @@ from tests.daemon.event_samples import (
     LIVES,
     NAMED,
     NOBODY_ENROLLED,
+    PICTURE,
     RECOGNIZED,
     STAMP,
     UNKNOWN,
@@ -282,6 +283,7 @@ def test_events_about_the_daemon_have_no_subject() -> None:
 
 def test_every_topic_of_the_table_can_be_said_and_ends_with_a_slash() -> None:
     said = {event.topic.replace("/door/", "/<camera>/") for event in every_event()}
+    said = {topic.replace(str(NAMED.track), "<track>") for topic in said}
     assert said == set(TOPICS)
     assert all(topic.endswith("/") for topic in said)
 
@@ -289,7 +291,22 @@ def test_every_topic_of_the_table_can_be_said_and_ends_with_a_slash() -> None:
 def test_the_type_repeats_the_topic() -> None:
     for event in every_event():
         parts = event.topic.split("/")
-        assert event.type == f"visaged.{parts[0]}.{parts[-2]}"
+        kind = "face" if parts[0] == "crop" else parts[-2]
+        assert event.type == f"visaged.{parts[0]}.{kind}"
+
+
+def test_a_picture_says_what_it_belongs_to_and_is_no_part_of_the_json() -> None:
+    told = events.life(LEFT)
+    crop = events.crop(told, PICTURE)
+    assert crop.topic == f"crop/door/{told.data['track']}/"
+    assert crop.data["event"] == told.id != crop.id
+    for field in ("camera", "track", "revision", "state", "person", "stranger"):
+        assert crop.data[field] == told.data[field]
+    assert crop.picture == PICTURE.jpeg
+    assert crop.data["bytes"] == len(PICTURE.jpeg)
+    assert crop.passing, "the journal never keeps a picture"
+    assert len(crop.encode()) == 2
+    assert told.picture is None
 
 
 def test_no_two_events_have_one_id() -> None:

@@ -66,6 +66,8 @@ def examples() -> dict[str, dict[str, Any]]:
 def general(topic: str) -> str:
     """The topic as the page names it."""
     parts = topic.split("/")
+    if parts[0] == "crop":
+        return "crop/<camera>/<track>/"
     return topic if parts[0] == "daemon" else "/".join([parts[0], "<camera>", *parts[2:]])
 
 
@@ -131,7 +133,7 @@ def problems_of_event(topic: str, event: dict[str, Any]) -> list[str]:
         event["data"], page[general(topic)]
     )
     parts = topic.split("/")
-    wanted = f"visaged.{parts[0]}.{parts[-2]}"
+    wanted = "visaged.crop.face" if parts[0] == "crop" else f"visaged.{parts[0]}.{parts[-2]}"
     if event["type"] != wanted:
         found.append(f"type is not {wanted}")
     if event.get("subject") != (None if no_subject else parts[1]):
@@ -145,8 +147,8 @@ def received() -> list[tuple[str, dict[str, Any]]]:
     sent = as_published()
     with Publisher("tcp://127.0.0.1:*") as publisher, listener(publisher.bound, "") as everything:
         await_subscribers(publisher, 1)
-        for topic, body in sent:
-            publisher.send_parts(topic, body)
+        for message in sent:
+            publisher.send_parts(*message)
         return [everything.receive() for _ in sent]
 
 

@@ -13,7 +13,7 @@ from typing import Self
 from daemon.journal_file import BUSY_TIMEOUT_S
 
 PAGE_EVENTS = 500
-PAGE_BYTES = 1 << 20
+PAGE_BYTES = 256 << 10
 """A page is at most so long, but for an event that is longer by itself."""
 
 Row = tuple[int, int, bytes]

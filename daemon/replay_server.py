@@ -23,17 +23,17 @@ POLL_MS = 100
 """How soon a stop is noticed."""
 FRAME_BYTES = 64 << 10
 """Who sends more in one frame is cut off by ZeroMQ; less, but more than a request, gets an error."""
-PEER_ANSWERS = 4
-"""SNDHWM: of a peer that does not read them; more are dropped. 4 MB a peer."""
+PEER_ANSWERS = 32
+"""SNDHWM: of a peer that does not read them; more are dropped. 8 MB a peer."""
 PEER_REQUESTS = 32
 """RCVHWM: of one peer that wait to be read; then TCP makes it wait."""
 HANDSHAKE_MS = 5_000
 BACKLOG = 128
 PEER_PER_S, PEER_BURST = 200.0, 400.0
 """What one peer may ask for: a small answer costs 1."""
-COST_BYTES = 128 << 10
-"""So much of an answer costs 1 more: whole pages come at some 30 a second, after the first 60."""
-ALL_PER_S, ALL_BURST = 1_000.0, 2_000.0
+COST_BYTES = 64 << 10
+"""So much of an answer costs 1 more: whole pages come at some 40 a second, after the first 80."""
+ALL_PER_S, ALL_BURST = 500.0, 1_000.0
 """What all peers may together, so that one that connects ever anew gains little. Who comes then waits."""
 PEERS = 1_000
 """Of whom it is known how much they asked for."""
@@ -78,6 +78,7 @@ class ReplayServer:
         self._thread.join(CLOSE_S)
         if self._thread.is_alive():
             logger.error("the disk does not answer; the replay socket is left as it is")
+            self._door.gate.close()
             return
         self._door.close(0)
 

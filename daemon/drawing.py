@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -87,9 +88,10 @@ def _place(
 
     If there is no such place, the next obstacles are tried.
     """
-    width = max(line.width_px for line in lines) + 2
+    width = math.ceil(max(line.width_px for line in lines)) + 2
     height = sum(line.height_px for line in lines)
-    left, top, right, bottom = box
+    # Whole pixels: letters are sharper there.
+    left, top, right, bottom = map(round, box)
     corners = (
         (left, bottom + gap_px),
         (left, top - gap_px - height),
@@ -117,9 +119,9 @@ def _area(box: Sequence[float]) -> Area:
     return left, top, right, bottom
 
 
-def _inside(corner: tuple[float, float], width: float, height: float, size: tuple[int, int]) -> Area:
-    x = max(0.0, min(corner[0], size[0] - width))
-    y = max(0.0, min(corner[1], size[1] - height))
+def _inside(corner: tuple[int, int], width: int, height: int, size: tuple[int, int]) -> Area:
+    x = max(0, min(corner[0], size[0] - width))
+    y = max(0, min(corner[1], size[1] - height))
     return x, y, x + width, y + height
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -32,9 +33,9 @@ class Line:
     """Of the fonts."""
 
     @property
-    def height_px(self) -> float:
+    def height_px(self) -> int:
         """From one line to the next."""
-        return self.size_px * LINE_HEIGHT
+        return math.ceil(self.size_px * LINE_HEIGHT)
 
 
 def set_line(text: str, size_px: int, widest_px: float, notices: list[str]) -> Line:
@@ -56,8 +57,8 @@ def set_line(text: str, size_px: int, widest_px: float, notices: list[str]) -> L
 
 
 def draw_line(draw: ImageDraw, at: tuple[float, float], line: Line, rgb: Rgb) -> None:
-    """Draws it with its top left corner there."""
+    """Draws it with its top left corner there; in whole pixels, letters are sharper."""
     x, y = at
     for piece, font in line.pieces:
-        draw.text((x, y + BASELINE * line.size_px), piece, font=font, fill=rgb, anchor="ls")
+        draw.text((x, y + round(BASELINE * line.size_px)), piece, font=font, fill=rgb, anchor="ls")
         x += font.getlength(piece)

@@ -530,7 +530,7 @@ class _Wire:
     def __init__(
         self, endpoint: str, journal: str | None, topics: Iterable[str], keys: str | os.PathLike[str] | None
     ):
-        pair = None if keys is None else _key_pair(keys)
+        pair = None if keys is None else load_keys(keys)
         self.context = zmq.Context()
         self.live = self.context.socket(zmq.SUB)
         self.journal = self.context.socket(zmq.DEALER)
@@ -772,7 +772,7 @@ def ask(
     TimeoutError if none came, ValueError if it refused.
     """
     with zmq.Context() as context, context.socket(zmq.DEALER) as socket:
-        _connect(socket, replay, None if keys is None else _key_pair(keys))
+        _connect(socket, replay, None if keys is None else load_keys(keys))
         socket.send(json.dumps(request, ensure_ascii=False).encode())
         if not socket.poll(_ms(timeout_s)):
             raise TimeoutError(f"{replay} did not answer within {timeout_s} s")
@@ -927,8 +927,8 @@ def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no JSON")
 
 
-def _key_pair(path: str | os.PathLike[str]) -> dict[str, bytes]:
-    """public, secret and server of the file that `visaged keys new` wrote."""
+def load_keys(path: str | os.PathLike[str]) -> dict[str, bytes]:
+    """public, secret and server of the file that `visaged keys new` wrote; ValueError if it is none."""
     try:
         keys = json.loads(Path(path).read_bytes())
         pair = {name: str(keys[name]).encode("ascii") for name in ("public", "secret", "server")}

@@ -18,6 +18,7 @@ HEAVY_HOMES = {
     "dlib": {"gallery/faces"},
     "facenet_pytorch": set[str](),
     "face_recognition": set[str](),
+    "paho": {"daemon/bridge_mqtt.py"},
     "zmq": {
         "daemon/publisher.py",
         "daemon/client.py",

@@ -162,6 +162,18 @@ class Keyring:
         self._clients, self._seen, self._failed = clients, seen, False
 
 
+def check_keys(state_dir: Path) -> None:
+    """KeysUnusable where Keyring.load would refuse what is there; makes nothing."""
+    folder = state_dir / "keys"
+    try:
+        if (folder / "server.json").exists():
+            _server_pair(folder / "server.json")
+        if (folder / "clients.json").exists():
+            _clients(folder / "clients.json")
+    except OSError as error:
+        raise KeysUnusable(f"{folder}: the keys can't be used: {error.strerror}") from None
+
+
 def new_pair() -> KeyPair:
     """A fresh pair."""
     public, secret = zmq.curve_keypair()

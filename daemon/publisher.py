@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import Counter
 from types import TracebackType
 
 import zmq
@@ -123,6 +124,10 @@ class Publisher:
         self.listen()
         settled = (time.monotonic() - self._news_s) * 1000 >= SETTLE_MS
         return self._peers >= count and bool(self._prefixes) and settled
+
+    def refused(self) -> Counter[str]:
+        """As Gate.counted."""
+        return self._door.gate.counted()
 
     def check(self) -> None:
         """As Gate.check."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import Counter
 from types import TracebackType
 
 import zmq
@@ -81,6 +82,10 @@ class ReplayServer:
             self._door.gate.close()
             return
         self._door.close(0)
+
+    def refused(self) -> Counter[str]:
+        """As Gate.counted."""
+        return self._door.gate.counted()
 
     def check(self) -> None:
         """Raises if a thread died of a bug, which it has told on stderr."""

@@ -93,6 +93,11 @@ class Gate:
             self.refuse(name, reasons.get(value, "broken_off"))
         # HANDSHAKE_FAILED_AUTH follows what the handler refused, and counted with its reason.
 
+    def counted(self) -> Counter[str]:
+        """Refusals so far, for any thread."""
+        with self._lock:
+            return self.refusals.copy()
+
     def refuse(self, name: str, reason: str, whose: str = "", where: str = "") -> None:
         """Counts; tells the 1st, 10th, 100th … of each reason, and of each owner of a revoked key."""
         with self._lock:

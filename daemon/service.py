@@ -98,6 +98,7 @@ class Service:
         self._gallery_poll = Moment(GALLERY_POLL_S)
         self._gallery_failed = False
         self._memory = Memory(config.tracker.remember_s)
+        self._refused: list[Callable[[], Counter[str]]] = []
 
     def run(self, device: str, await_subscribers: int, *, insecure: bool) -> None:
         """Until every camera has ended or the stop is set; raises BindRefused where a socket can't be had."""
@@ -117,6 +118,7 @@ class Service:
             Courier(publisher, recorder, presence) as courier,
         ):
             checks = [each.check for each in (control, courier, replay) if each is not None]
+            self._refused = [each.refused for each in (publisher, replay) if each is not None]
             names = [camera.name for camera in config.camera]
             started = events.Started(version(), device, model, self._stage.index.revision, names)
             courier.send(events.daemon(started))
@@ -257,7 +259,10 @@ class Service:
             unfit = [events.Unfit(reason, count) for reason, count in tally.unfit.most_common()]
             pulses.append(events.CameraPulse(name, tally.state, read, tally.processed, replaced, unfit))
         uptime_s = time.monotonic() - self._up_since_s
-        courier.send(events.daemon(events.Heartbeat(round(uptime_s, 3), courier.overruns, pulses)))
+        together = sum((refused() for refused in self._refused), Counter[str]())
+        refused = [events.Refused(reason, count) for reason, count in together.most_common()]
+        told = events.Heartbeat(round(uptime_s, 3), courier.overruns, pulses, refused)
+        courier.send(events.daemon(told))
 
     @contextmanager
     def _last_word(self, courier: Courier) -> Iterator[None]:

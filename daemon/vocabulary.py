@@ -152,6 +152,16 @@ class CameraPulse:
 
 
 @dataclass(frozen=True, slots=True)
+class Refused:
+    """How often peers were not let in to the sockets of events and replay; part of each heartbeat."""
+
+    reason: str
+    """A key of security.WORDS."""
+    count: int
+    """Handshakes since the daemon started."""
+
+
+@dataclass(frozen=True, slots=True)
 class Heartbeat:
     """The daemon lives."""
 
@@ -161,6 +171,8 @@ class Heartbeat:
     """Publisher.overruns: how often since the start a subscriber's queue became full, and it lost events."""
     cameras: Sequence[CameraPulse]
     """In the order of the configuration."""
+    refused: Sequence[Refused] = ()
+    """Peers that were not let in since the start, the most frequent reason first."""
 
 
 @dataclass(frozen=True, slots=True)

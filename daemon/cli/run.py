@@ -102,6 +102,7 @@ def _refuse_bad_places(config: Config, *, insecure: bool) -> None:
     """Sockets, cameras and a gallery that can't be used; nothing is made."""
     from daemon.control_client import is_running
     from daemon.endpoint import check_bind, check_free
+    from daemon.keys import check_keys
     from daemon.sources import parse
     from gallery.errors import GalleryMissing
     from gallery.store import Gallery
@@ -113,6 +114,8 @@ def _refuse_bad_places(config: Config, *, insecure: bool) -> None:
     check_bind(f"ipc://{config.control_path}")
     if is_running(config.control_path):
         raise UsageError(f"{config.control_path} is taken: a daemon runs there already")
+    if curve:
+        check_keys(config.state_dir)
     for key, endpoint in endpoints.items():
         check_free(endpoint, key)
     for each in config.camera:

@@ -284,10 +284,18 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=Trial.rate)
     parser.add_argument("--topic", action="append", metavar="PREFIX")
     parser.add_argument("--curve", action="store_true")
+    parser.add_argument(
+        "--stall-s", type=float, default=Trial.stall_s, help="20 at 2,000 a second: it overflows"
+    )
     parser.add_argument("--subscriber", metavar="CMD", type=shlex.split, default=Trial.subscriber)
     options = parser.parse_args()
     trial = Trial(
-        options.events, options.rate, options.topic or ("",), options.curve, subscriber=options.subscriber
+        options.events,
+        options.rate,
+        options.topic or ("",),
+        options.curve,
+        options.stall_s,
+        subscriber=options.subscriber,
     )
     with tempfile.TemporaryDirectory(prefix="visaged-bus-") as folder:
         verdict = play(trial, Path(folder))

@@ -10,7 +10,21 @@ import typer
 # Typer carries its own copy of click and names only some of its errors.
 from typer._click.exceptions import ClickException
 
-from daemon.cli import bridge, calibrate, crop, demo, doctor, identify, keys, look, people, replay, run, watch
+from daemon.cli import (
+    bridge,
+    calibrate,
+    compare,
+    crop,
+    demo,
+    doctor,
+    identify,
+    keys,
+    look,
+    people,
+    replay,
+    run,
+    watch,
+)
 from daemon.errors import UsageError
 from gallery.errors import GalleryError
 
@@ -23,7 +37,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for commands in (demo, run, people, identify, crop, calibrate, watch, bridge, replay, look, keys, doctor):
+for commands in (
+    demo,
+    run,
+    people,
+    identify,
+    compare,
+    crop,
+    calibrate,
+    watch,
+    bridge,
+    replay,
+    look,
+    keys,
+    doctor,
+):
     commands.add_to(app)
 
 

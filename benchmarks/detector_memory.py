@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import statistics
 import sys
 import time
 from collections.abc import Iterator
@@ -33,13 +34,13 @@ SCENES = 12
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Memory at the end of a minute."""
+    """Memory in a minute."""
 
     minute: float
-    frames: int
-    """Since the start."""
+    calls: int
+    """Since the start, each of one to three frames."""
     megabytes: float
-    """Resident; of the GPU where there is one."""
+    """Resident, the mean after each call, since what a call just let go varies; of the GPU where there is one."""
 
 
 def samples(detector: MtcnnDetector, minutes: float) -> Iterator[Sample]:
@@ -48,12 +49,14 @@ def samples(detector: MtcnnDetector, minutes: float) -> Iterator[Sample]:
     pictures = portraits()
     scenes = [compose(pictures, 1080, 1920, faces, random) for faces in range(SCENES)]
     every_s = min(60.0, minutes * 6)
-    started, frames = time.monotonic(), 0
+    started, calls = time.monotonic(), 0
     for index in range(1, round(minutes * 60 / every_s) + 1):
-        while time.monotonic() - started < index * every_s:
+        megabytes: list[float] = []
+        while time.monotonic() - started < index * every_s or not megabytes:
             detector.detect([_of_some_size(scenes, random) for _ in range(random.integers(1, 4))])
-            frames += 1
-        yield Sample(round(index * every_s / 60, 2), frames, round(_megabytes(detector.device), 1))
+            megabytes.append(_megabytes(detector.device))
+        calls += len(megabytes)
+        yield Sample(round(index * every_s / 60, 2), calls, round(statistics.mean(megabytes), 1))
 
 
 def _of_some_size(scenes: list[BgrImage], random: np.random.Generator) -> BgrImage:
@@ -81,11 +84,12 @@ def main() -> None:
     given = parser.parse_args()
     threads.configure(given.threads)
     detector = MtcnnDetector(given.device, engine=given.engine)
+    detector.prepare()
     taken: list[Sample] = []
     for sample in samples(detector, given.minutes):
         taken.append(sample)
         print(
-            f"minute {sample.minute:5.1f}: {sample.frames:6} calls, {sample.megabytes:8.1f} MB",
+            f"minute {sample.minute:5.1f}: {sample.calls:6} calls, {sample.megabytes:8.1f} MB",
             file=sys.stderr,
         )
     first = next((sample for sample in taken if sample.minute >= 1), taken[0])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Iterable
 
-SIZES_A_TRIM = 200
+SIZES_A_TRIM = 64
 """New sizes of pictures after which freed memory goes back: a trim and its aftermath cost 20 ms."""
 
 

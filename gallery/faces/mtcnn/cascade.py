@@ -21,6 +21,8 @@ from gallery.faces.types import BgrImage, Faces
 
 CHUNK = 32
 """Crops that RNet and ONet take at a time: few enough for a core's caches, and work for every core."""
+FEW_CALLS = 5
+"""Loading the compiled nets takes as long as they save in a dozen."""
 LEVEL_OVERLAP = 0.5
 STAGE_OVERLAP = 0.7
 """Of two boxes that overlap more, one goes: of a level, after PNet; of a picture, after RNet and ONet."""
@@ -54,19 +56,19 @@ class Cascade:
         thresholds: tuple[float, float, float],
         later: Callable[[], None] = lambda: None,
     ) -> None:
-        """`later` is called from the second detection on, so that the first has its answer sooner."""
+        """`later` is called once it seems worth it, so that a few pictures have their answers sooner."""
         self.nets = nets
         self._later = later
         self._min_face_px = min_face_px
         self._thresholds = thresholds
-        self._used = False
+        self._calls = 0
         self._tidier = Tidier()
 
     def detect(self, pictures: Sequence[BgrImage]) -> list[Faces]:
         """One Faces a picture; boxes may reach beyond it and are in no order."""
-        if self._used:
+        self._calls += 1
+        if self._calls > FEW_CALLS:
             self._later()
-        self._used = True
         self._tidier.saw(picture.shape for picture in pictures)
         integrals = each(IntegralImage, [(picture,) for picture in pictures])
         return self._decide(integrals, self._refine(integrals, self._propose(integrals)))

@@ -213,6 +213,14 @@ class ClientConfig:
     """The file of `visaged keys new` that lets them in; None: the daemon asks for none ([events] curve)."""
 
 
+@dataclass(frozen=True, slots=True, config=STRICT)
+class MetricsConfig:
+    """Numbers for monitoring."""
+
+    bind: Annotated[str, Field(pattern=r"^(off|.+:[0-9]{1,5})$")] = "off"
+    """host:port that answers /metrics, /healthz and /readyz over HTTP; off: nothing does."""
+
+
 def first_webcam() -> tuple[CameraConfig, ...]:
     """What is watched where the configuration names no camera."""
     return (CameraConfig(name="webcam", source=0),)
@@ -232,6 +240,7 @@ class Config:
     events: EventsConfig = Field(default_factory=EventsConfig)
     client: ClientConfig = Field(default_factory=ClientConfig)
     journal: JournalConfig = Field(default_factory=JournalConfig)
+    metrics: MetricsConfig = Field(default_factory=MetricsConfig)
 
     @field_validator("camera")
     @classmethod

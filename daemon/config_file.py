@@ -20,6 +20,7 @@ from daemon.config import (
     EventsConfig,
     GalleryConfig,
     JournalConfig,
+    MetricsConfig,
     StrangersConfig,
     TrackerConfig,
 )
@@ -39,6 +40,7 @@ TABLES = {
     "events": EventsConfig,
     "client": ClientConfig,
     "journal": JournalConfig,
+    "metrics": MetricsConfig,
 }
 """A table of config.toml, and the class that holds its keys."""
 
@@ -49,6 +51,7 @@ RIGHT = {
     "camera.fourcc": 'must be four letters or digits, such as "MJPG"',
     "daemon.device": 'must be "auto", "cpu", "cuda" or "cuda:" and a number',
     "detector.thresholds": "must be three numbers from 0 to 1",
+    "metrics.bind": 'must be "off", or an address and a port such as "127.0.0.1:9464"',
     "events.bind": 'must be an endpoint such as "tcp://127.0.0.1:5556" or "ipc:///run/visaged/events"',
     "events.replay": 'must be an endpoint such as "tcp://127.0.0.1:5557", or "off"',
 }

@@ -34,6 +34,7 @@ HEAVY_HOMES = {
         "gallery/store.py",
         "gallery/schema.py",
         "gallery/reading.py",
+        "gallery/trail.py",
         "daemon/journal.py",
         "daemon/journal_file.py",
         "daemon/journal_reader.py",

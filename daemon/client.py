@@ -46,8 +46,8 @@ ANSWER_S = 5.0
 """An answer that takes longer is asked for again."""
 ASK_GAP_S = 0.01
 """Between two questions about gaps: the daemon answers 200 a second."""
-RETRY_S, RETRY_UNSENT_S = 1.0, 0.1
-"""Until a question is put again that was refused, or for which there was no connection."""
+RETRY_S, RETRY_UNSENT_S, RETRY_MAX_S = 1.0, 0.1, 60.0
+"""Until a question is put again that was refused, or for which there was no connection; at most."""
 TICK_S = 0.5
 """The longest wait at a time. A longer pause was not spent listening: the program was busy, or stopped."""
 LOST_S = 3.5
@@ -287,6 +287,12 @@ class Core:
             self.handed = max(self.handed, event.seq)
         return event
 
+    def take_back(self) -> None:
+        """The program did not get what was taken last."""
+        if self._out is not None:
+            self._ready.appendleft(self._out)
+            self._out = None
+
     def acknowledge(self, event: Received) -> None:
         """The program is done with this one."""
         if self._out is not None and self._out[0].id == event.id:
@@ -349,7 +355,8 @@ class Core:
             self._lost = True
             publisher, journal = self._names
             silent = journal if self._asking and not self._is_new else publisher
-            self._notice("lost", f"no word from {silent} for {LOST_S} s", {"position": self.position})
+            reason = f"no word from {silent} for {LOST_S} s: it is away, or does not let us in"
+            self._notice("lost", reason, {"position": self.position})
 
     def live(self, parts: Sequence[bytes]) -> None:
         """A published message came."""
@@ -382,12 +389,13 @@ class Core:
         self._heard()
         self._asked_s = None
         if "error" in answer:
-            self._ask_from_s = now_s + max(0, answer.get("retry_ms", RETRY_S * 1000)) / 1000
+            self._ask_from_s = now_s + min(max(answer.get("retry_ms", 0) / 1000, 0.0), RETRY_MAX_S)
             if "retry_ms" not in answer:
+                self._ask_from_s = now_s + RETRY_S
                 self._note_mute(f"says: {answer['error']}")
             return
         self._is_mute = False
-        self._know(answer["epoch"])
+        self._know(answer.get("epoch"))
         self._ask_from_s = now_s if answer["more"] else now_s + ASK_GAP_S
         if self.position is not None and answer["head"] < self.position:
             self._begin_again()
@@ -492,7 +500,7 @@ class Core:
         self._silence_s = 0.0
         if self._lost:
             self._lost = False
-            self._notice("back", f"{self._names[0]} is heard again", {"position": self.position})
+            self._notice("back", "the daemon is heard again", {"position": self.position})
 
     def _notice(self, kind: str, reason: str, what: dict[str, Any]) -> None:
         logger.log(logging.INFO if kind == "back" else logging.WARNING, "%s: %s", kind, reason)
@@ -614,7 +622,12 @@ class _Subscribed:
         if event is None:
             self._wire.pump(self._core, now_s)
             event = self._core.take()
-        self._save()
+        try:
+            self._save()
+        except BaseException:
+            # A disk that fails, or Ctrl-C: who goes on all the same has lost nothing.
+            self._core.take_back()
+            raise
         if event is None or self._cursor is None:
             return event
         return replace(event, _done=partial(self._acknowledge, event))

@@ -161,6 +161,21 @@ def test_a_cursor_is_for_one_subscriber_at_a_time(server: BusServer, tmp_path: P
     subscribe(server.endpoint, replay=server.journal, cursor=tmp_path / "cursor").close()
 
 
+def test_a_cursor_that_can_not_be_written_costs_no_event(
+    server: BusServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(3):
+        server.store(LEFT)
+    cursor = tmp_path / "cursor"
+    with subscribe(server.endpoint, replay=server.journal, cursor=cursor, since=0, timeout_s=20) as events:
+        assert next(events).seq == 1
+        with monkeypatch.context() as broken:
+            broken.setattr("os.write", lambda *_: (_ for _ in ()).throw(OSError(5, "Input/output error")))
+            with pytest.raises(OSError, match="Input/output"):
+                next(events)
+        assert next(events).seq == 2
+
+
 def test_reading_to_the_end_of_the_journal_ends(server: BusServer) -> None:
     for topic in (LEFT, "camera/door/online/", LEFT):
         server.store(topic)

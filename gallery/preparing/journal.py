@@ -175,6 +175,8 @@ def _lock(lock: BinaryIO, crops: Path) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         raise PreparingRefused(f"{path_text(crops)}: another visaged crop is at work there") from error
+    except OSError:
+        pass  # Some file systems have no locks; that nobody else is at work is then for the owner to see to.
 
 
 def _load(journal: Journal, path: Path, *, force: bool) -> None:

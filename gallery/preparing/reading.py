@@ -105,7 +105,7 @@ class _Held:
 
     def is_full(self, newest: Opened) -> bool:
         same = self._by_size[_size(newest)]
-        return len(same) == BATCH_IMAGES or len(same) * _pixels(newest) >= BATCH_PIXELS
+        return len(same) == BATCH_IMAGES or (len(same) + 1) * _pixels(newest) > BATCH_PIXELS
 
     def take_one_size(self, like: Opened) -> list[Opened]:
         return self._taken(self._by_size.pop(_size(like)))

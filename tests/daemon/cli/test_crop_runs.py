@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
+import pty
+import re
 import shutil
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +78,32 @@ def test_a_run_that_is_killed_in_the_middle_is_finished_by_the_next(
         assert len({(tmp_path / "broken" / str(copy) / name).read_bytes() for copy in range(COPIES)}) == 1
     unchanged = [path for path, modified in written.items() if path.stat().st_mtime_ns == modified]
     assert len(unchanged) >= len(written) - 1
+
+
+@pytest.mark.timeout(300)
+def test_on_a_terminal_a_bar_counts_as_it_goes(visaged: Shell, tree: Path, tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
+    arguments = ["-m", "daemon", "crop", str(tree), str(tmp_path / "crops"), "--config", str(visaged.config)]
+    process = subprocess.Popen(
+        [sys.executable, *arguments],
+        stdout=subprocess.DEVNULL,
+        stderr=theirs,
+        cwd=REPOSITORY,
+        env=os.environ | {"TERM": "xterm", "COLUMNS": "120"},
+    )
+    os.close(theirs)
+    shown = b""
+    # Linux ends a terminal that nobody writes to any more with an error.
+    with suppress(OSError):
+        while piece := os.read(ours, 4096):
+            shown += piece
+    os.close(ours)
+    assert process.wait(60) == 0
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode())
+    assert "cropping" in text
+    assert "13/13" in text
+    assert "5 crops  5 missed  3 refused" in text
 
 
 @pytest.mark.timeout(300)

@@ -32,6 +32,7 @@ COMMANDS = (
     "reject",
     "replay-decisions",
     *("demo", "run", "enroll", "people", "forget", "rename", "identify", "watch", "cameras", "snapshot"),
+    *("compare", "crop"),
     "doctor",
 )
 

@@ -55,7 +55,9 @@ def test_few_pixels_wait_and_a_huge_image_goes_alone(monkeypatch: pytest.MonkeyP
 
     def given() -> Iterator[Opened]:
         nonlocal pending
-        for number, size in enumerate([(5, 5), (50, 50), (5, 4), (9, 9), (9, 8), (9, 7), (9, 6), (3, 3)]):
+        for number, size in enumerate(
+            [(5, 5), (50, 50), *[(8, 8)] * 3, (5, 4), (9, 9), (9, 8), (9, 7), (9, 6), (3, 3), *[(5, 5)] * 5]
+        ):
             pending += size[0] * size[1]
             yield image(str(number), *size)
 

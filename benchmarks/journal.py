@@ -159,7 +159,7 @@ def latency(folder: Path, seconds: float, rate: float) -> dict[str, Spread]:
             sent_ns[number] = time.monotonic_ns()
             courier.send(event)
             handing.append((time.monotonic_ns() - sent_ns[number]) / 1e9)
-            if number % 100 == 50:
+            if number % 10 == 5:
                 syncs.append(one_sync(file.fileno()))
         assert listening.stdout is not None
         came = dict(json.loads(listening.stdout.readline()))

@@ -111,9 +111,13 @@ class Courier:
         try:
             while self._deliver():
                 pass
-            linger_ms = self._linger_ms
+            # What the disk has taken of the time that the end may take is not there for subscribers.
+            spent_ms = 0 if self._closing_s is None else round(1e3 * (time.monotonic() - self._closing_s))
+            linger_ms = max(LINGER_MS, self._linger_ms - spent_ms)
         finally:
+            # Both end by themselves from here on, side by side.
             self._publisher.finish(linger_ms)
+            self._recorder.finish()
 
     def _deliver(self) -> bool:
         """Publishes what came; False after the last."""

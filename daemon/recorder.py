@@ -29,7 +29,7 @@ GOOD_S = 60.0
 TRIM_S = 1.0
 """How often it is looked whether something need not be kept any more."""
 CLOSE_S = 0.5
-"""How long the end of the thread is waited for; a disk that hangs is left alone."""
+"""How long the thread may take to end, once it was told to; a disk that hangs is left alone."""
 
 
 class JournalFailed(Exception):
@@ -67,6 +67,7 @@ class Recorder:
         self._retry_s = RETRY_S
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._suspicion: Exception | None = None
+        self._finished_s: float | None = None
         self._journal: Journal | None = None
         try:
             self._open()
@@ -81,10 +82,17 @@ class Recorder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._jobs.put(None)
-        self._thread.join(CLOSE_S)
+        self.finish()
+        assert self._finished_s is not None
+        self._thread.join(max(0.05, self._finished_s + CLOSE_S - time.monotonic()))
         if self._thread.is_alive():
             logger.error("%s: the disk does not answer; the journal is left as it is", self.path)
+
+    def finish(self) -> None:
+        """Nothing more will be stored: the journal is closed, without anybody waiting for that yet."""
+        if self._finished_s is None:
+            self._finished_s = time.monotonic()
+            self._jobs.put(None)
 
     def store(self, events: Sequence[Event]) -> Future[list[Message]]:
         """Stored, all of them or none, when the result is there; JournalFailed if they can't be."""

@@ -1,6 +1,7 @@
 """Plays clips through tracks and decisions: what is told, what is asked, how well tracks cover the faces.
 
-uv run python -m benchmarks.tracks [--encoder dlib|sface] [--height 720] [--clips DIR] [--threads 2] [--json]
+uv run python -m benchmarks.tracks [--encoder dlib|sface] [--height 720] [--begin-score 0.9] [--keep-score 0.6]
+    [--look-once] [--clips DIR] [--threads 2] [--json]
 """
 
 from __future__ import annotations
@@ -19,9 +20,10 @@ from benchmarks.machine import machine_line
 from benchmarks.tracks_scenes import CLIPS, SCENES, Box, Played, Scene, Told, index_of
 from benchmarks.tracks_verdicts import SURE_SCORE, box_verdicts, verdicts
 from daemon.assignment import overlaps
-from daemon.config import Config, DaemonConfig, EncoderConfig
+from daemon.config import Config, DaemonConfig, EncoderConfig, TrackerConfig
 from daemon.playback import Stage, play
 from daemon.track import boxes_of
+from gallery.faces.mtcnn import carry
 
 if TYPE_CHECKING:
     from daemon.pipeline import Outcome
@@ -41,6 +43,11 @@ def main() -> None:
     parser.add_argument("--clips", type=Path, default=CLIPS, help="folder with clips/ and gallery/")
     parser.add_argument("--encoder", default="dlib", choices=("dlib", "sface"))
     parser.add_argument("--height", type=int, help="scale the clips to this height first, e.g. 720")
+    parser.add_argument("--begin-score", type=float, default=TrackerConfig().begin_score)
+    parser.add_argument("--keep-score", type=float, default=TrackerConfig().keep_score)
+    parser.add_argument(
+        "--look-once", action="store_true", help="no second look at faces that are hardly seen"
+    )
     parser.add_argument("--threads", type=int)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
@@ -51,7 +58,10 @@ def main() -> None:
     config = Config(
         daemon=DaemonConfig(device="cpu", threads=options.threads),
         encoder=EncoderConfig(name=options.encoder),
+        tracker=TrackerConfig(begin_score=options.begin_score, keep_score=options.keep_score),
     )
+    if options.look_once:
+        carry.DOUBTFUL = 0.0
     engine, device = build_engine(config)
     played = [play_scene(engine, config, options, scene) for scene in SCENES]
     asked = box_verdicts(played) if options.height else verdicts(played, config.tracker.min_samples)

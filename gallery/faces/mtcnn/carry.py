@@ -21,7 +21,7 @@ DOUBTFUL = 0.6
 """A face with a lower score is looked at once more, …"""
 NEARER = 0.85
 """… in a square of this size. From frame to frame a box may grow until its face is too small for ONet, most
-of all a turned head's: of 30 losses on the clips, as they are and at 720p, this takes back 29."""
+of all a turned head's; docs/decisions/0072 has the figures."""
 
 
 Numbers = NDArray[np.float32]

@@ -16,8 +16,9 @@ from types import TracebackType
 import zmq
 
 from daemon import control_messages as messages
+from daemon.claim import claim
 from daemon.control_messages import Json
-from daemon.endpoint import BindRefused, check_bind, claim
+from daemon.endpoint import BindRefused, check_bind
 from daemon.errors import UsageError
 from daemon.keys import Keyring
 from daemon.memory import Named
@@ -68,6 +69,7 @@ class ControlServer:
         """Binds at once."""
         endpoint = check_bind(f"ipc://{path}")
         self._claim = claim(path)
+        self._is_stolen = False
         self._facts = facts
         self._live = live
         self._stop = threading.Event()
@@ -105,6 +107,9 @@ class ControlServer:
         """Raises if the thread died of a bug, which it has told on stderr: a daemon without it would lie."""
         if not self._thread.is_alive():
             raise RuntimeError("the thread of the control socket died")
+        if self._claim.is_stolen() and not self._is_stolen:
+            self._is_stolen = True
+            logger.error("another program took the place of %s: commands don't reach us", self._claim.path)
 
     def _serve(self) -> None:
         # SQLite's connections belong to the thread that opened them.

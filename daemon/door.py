@@ -10,7 +10,8 @@ import zmq
 import zmq.utils.monitor
 
 from daemon.binding import bind_socket
-from daemon.endpoint import BindRefused, Endpoint, check_bind, claim
+from daemon.claim import claim
+from daemon.endpoint import BindRefused, Endpoint, check_bind
 from daemon.keys import Keyring
 from daemon.security import REFUSED, Gate
 

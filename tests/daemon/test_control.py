@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 import zmq
 
+from daemon.claim import claim
 from daemon.control import ControlServer, Facts, Live
 from daemon.control_client import RemoteGallery, is_running
-from daemon.endpoint import BindRefused, claim
+from daemon.endpoint import BindRefused
 from daemon.errors import UsageError
 from daemon.memory import Named
 from gallery.decision import Decision, Rules, decide
@@ -242,6 +243,24 @@ def test_a_second_daemon_is_refused_and_the_first_keeps_its_socket(control: Path
         ControlServer(control, Facts("1.0", str(tmp_path / "other.db"), MODEL, str(tmp_path)), LIVE)
     with RemoteGallery(control) as remote:
         assert remote.people() == []
+
+
+def test_another_program_that_takes_its_place_is_told_of_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path, database = tmp_path / "control.sock", tmp_path / "gallery.db"
+    Gallery.open(database).close()
+    with (
+        ControlServer(path, Facts("1.0", str(database), MODEL, str(tmp_path)), LIVE) as server,
+        zmq.Context() as context,
+        context.socket(zmq.REP) as thief,
+    ):
+        server.check()
+        assert not caplog.records
+        thief.bind(f"ipc://{path}")
+        server.check()
+        server.check()
+        assert [record.levelname for record in caplog.records] == ["ERROR"]
 
 
 def test_whether_a_daemon_runs_is_told_apart_from_a_socket_left_behind(control: Path, tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 import zmq
 
-from daemon.endpoint import BindRefused, Endpoint, check_bind, claim
+from daemon.claim import claim
+from daemon.endpoint import BindRefused, Endpoint, check_bind
 from tests.conftest import REPOSITORY
 
 
@@ -132,6 +133,9 @@ def test_a_folder_that_others_may_write_into_is_refused(tmp_path: Path, mode: in
     (tmp_path / "run").chmod(mode)
     with pytest.raises(BindRefused, match="others may write there"):
         claim(tmp_path / "run" / "events.sock")
+    # Also before anything slow is loaded.
+    with pytest.raises(BindRefused, match="others may write there"):
+        check_bind(f"ipc://{tmp_path}/run/events.sock")
 
 
 def test_a_folder_that_others_may_only_look_into_will_do(tmp_path: Path) -> None:
@@ -153,7 +157,7 @@ def test_of_many_that_claim_a_path_at_once_one_has_it(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as left_behind:
         left_behind.bind(str(path))
     code = (
-        "import sys, time; from pathlib import Path; from daemon.endpoint import BindRefused, claim\n"
+        "import sys, time; from pathlib import Path; from daemon.claim import BindRefused, claim\n"
         "sys.stdin.readline()\n"
         "try: claimed = claim(Path(sys.argv[1])); print('mine', flush=True); sys.stdin.readline()\n"
         "except BindRefused as refused: print(refused)"

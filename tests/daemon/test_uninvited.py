@@ -181,9 +181,10 @@ def test_who_is_invited_gets_events_and_those_of_the_past_too(house: House) -> N
     with subscribe(
         house.events, replay=house.replay, keys=house.file("desk"), since=0, timeout_s=PATIENCE_S
     ) as events:
-        topics = [next(events).topic for _ in range(3)]
-    assert topics[0] == "daemon/started/"
-    assert "camera/door/offline/" in topics
+        topics = [next(events).topic]
+        # Opening the camera may take its time.
+        topics.append(next(event.topic for event in events if event.topic != "daemon/heartbeat/"))
+    assert topics == ["daemon/started/", "camera/door/offline/"]
     answer = ask({"op": "head"}, replay=house.replay, keys=house.file("desk"), timeout_s=PATIENCE_S)
     assert answer["head"] >= 2
 
@@ -258,19 +259,20 @@ def test_a_subscriber_of_ours_goes_on_after_somebody_else_was_revoked(house: Hou
     assert later.data["epoch"] == first.data["epoch"]
 
 
-def test_a_recording_that_is_played_again_gets_nothing(house: House) -> None:
-    with tapped(house.replay_port) as tap:
-        with connected(zmq.DEALER, tap.endpoint, house.pair("desk"), house.server) as dealer:
-            assert answers(dealer)
+@pytest.mark.parametrize("kind", [zmq.SUB, zmq.DEALER], ids=["events", "replay"])
+def test_a_recording_that_is_played_again_gets_nothing(house: House, kind: int) -> None:
+    port, name = (house.events_port, "events") if kind == zmq.SUB else (house.replay_port, "replay")
+    with tapped(port) as tap:
+        with connected(kind, tap.endpoint, house.pair("desk"), house.server) as listed:
+            assert comes(listed) if kind == zmq.SUB else answers(listed)
         recording, answered = list(tap.sent), tap.answered
     assert b"".join(recording).startswith(b"\xff")
     for pieces in ([b"".join(recording)], recording):
-        with socket.create_connection(("127.0.0.1", house.replay_port), timeout=PATIENCE_S) as raw:
+        with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S) as raw:
             received = played(raw, pieces)
         assert commands(received) <= {b"WELCOME"}, received
         assert len(received) <= GREETING_BYTES + WELCOME_BYTES < len(answered)
-    house.await_log("replay: refused what does not fit our key", "undecipherable")
-    assert ask({"op": "head"}, replay=house.replay, keys=house.file("desk"), timeout_s=PATIENCE_S)
+    house.await_log(f"{name}: refused what does not fit our key", "undecipherable")
 
 
 def test_a_question_that_somebody_on_the_wire_repeats_is_not_answered_again(house: House) -> None:

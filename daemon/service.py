@@ -28,6 +28,7 @@ from daemon.presence import Presence
 from daemon.publisher import Publisher
 from daemon.recorder import Recorder
 from daemon.replay_server import ReplayServer
+from daemon.seeing import Seeing
 from daemon.sources import parse
 from daemon.teller import Teller
 from daemon.version import version
@@ -147,10 +148,11 @@ class Service:
             Cameras(self._config.camera, started) as cameras,
         ):
             teller = Teller(self._config.encoder.threshold, started.monotonic_ns)
+            seeing = Seeing(self._config.camera)
             while not (self._stop.is_set() or cameras.ended):
                 for check in checks:
                     check()
-                happened = cameras.gather(GATHER_S)
+                happened = seeing.watch(cameras.gather(GATHER_S))
                 self._follow_gallery(pipeline)
                 for event in self._told(happened, pipeline, teller):
                     courier.send(event)

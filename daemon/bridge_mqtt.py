@@ -29,7 +29,7 @@ PORTS = {"mqtt": 1883, "mqtts": 8883}
 AT_LEAST_ONCE = 1
 POLL_S = 0.2
 """How soon a stop, or a word of the broker, is noticed."""
-RETRY_S = 1.0
+RETRY_S, ANSWER_S = 1.0, 3.0
 KEEPALIVE_S = 30
 RECONNECT_S, RECONNECT_MAX_S = 1, 30
 GOODBYE_S = 3.0
@@ -165,7 +165,7 @@ class Bridge:
         while True:
             try:
                 answer = ask(
-                    {"op": "present"}, replay=self._bus.journal, keys=self._bus.keys, timeout_s=RETRY_S
+                    {"op": "present"}, replay=self._bus.journal, keys=self._bus.keys, timeout_s=ANSWER_S
                 )
                 return self._house.begin(answer)
             except (TimeoutError, ValueError) as error:

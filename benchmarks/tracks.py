@@ -1,7 +1,7 @@
 """Plays clips through tracks and decisions: what is told, what is asked, how well tracks cover the faces.
 
-uv run python -m benchmarks.tracks [--encoder dlib|sface] [--height 720] [--begin-score 0.9] [--keep-score 0.6]
-    [--look-once] [--clips DIR] [--threads 2] [--json]
+uv run python -m benchmarks.tracks [--encoder dlib|sface] [--height 720] [--begin-score 0.9]
+    [--keep-score 0.6] [--look-once] [--clips DIR] [--threads 2] [--json]
 """
 
 from __future__ import annotations

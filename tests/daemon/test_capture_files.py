@@ -218,17 +218,18 @@ def test_without_a_limit_every_frame_is_let_through() -> None:
 
 
 def test_a_call_brings_at_most_one_frame_of_each_camera_the_oldest_first(tmp_path: Path) -> None:
-    configs = [camera(write_video(tmp_path / f"{name}.avi", 30), name) for name in ("door", "gate", "hall")]
+    # Half a minute of frames: on a busy machine one process may start seconds after another.
+    clip = write_video(tmp_path / "clip.avi", 1500)
     together = 0
-    with Cameras(configs, STARTED) as cameras:
-        while not cameras.ended:
+    with Cameras([camera(clip, name) for name in ("door", "gate", "hall")], STARTED) as cameras:
+        while together < 10 and not cameras.ended:
             brought = frames(cameras.gather(1))
             assert len({frame.camera for frame in brought}) == len(brought)
             grabbed = [frame.grabbed_monotonic_ns for frame in brought]
             assert grabbed == sorted(grabbed)
             together += len(brought) == 3
             time.sleep(0.02)
-    assert together >= 10
+    assert together == 10
 
 
 def test_one_camera_that_is_not_there_does_not_touch_the_others(tmp_path: Path) -> None:

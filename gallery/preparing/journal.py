@@ -56,8 +56,8 @@ class Journal:
         """Names of crops that we wrote or were about to, in that order."""
         self.outputs: set[str] = set()
         """Absolute paths of manifests and CSVs that we wrote or were about to."""
-        self.options: dict[str, str] = {}
-        """As they were asked for when the folder was begun."""
+        self.options: dict[str, str] | None = None
+        """As they were asked for when the folder was begun; None: it was not."""
         self._file: RawIOBase | None = None
 
     def begin(self, crops: Iterable[str]) -> None:
@@ -95,8 +95,7 @@ class Journal:
     def begin_anew(self, path: Path, options: Mapping[str, str]) -> None:
         """Forgets what was done, but not which files are ours."""
         self.done.clear()
-        self.options = dict(options)
-        lines: list[object] = [{"visaged_crop": VERSION, "options": self.options}]
+        lines: list[object] = [{"visaged_crop": VERSION, "options": dict(options)}]
         lines += [{"writing": list(self.owned)}] if self.owned else []
         lines += [{"output": output} for output in sorted(self.outputs)]
         part = path.with_suffix(".part")
@@ -158,9 +157,9 @@ def opened(crops: Path, options: Mapping[str, str], *, force: bool) -> Iterator[
         _lock(lock, crops)
         if path.exists():
             _load(journal, path, force=force)
-        if journal.options and not force:
+        if journal.options is not None and not force:
             _check_options(crops, journal.options, options)
-        if force or not journal.options:
+        if force or journal.options is None:
             journal.begin_anew(path, options)
         journal.append_to(path)
         try:

@@ -13,6 +13,7 @@ from daemon import events
 from daemon.client import ask
 from daemon.courier import Courier
 from daemon.journal import Keep
+from daemon.keys import Keyring
 from daemon.presence import Presence
 from daemon.publisher import Publisher
 from daemon.recorder import Recorder
@@ -52,14 +53,14 @@ class RealBus:
 
 
 @contextmanager
-def real_bus(folder: Path, keep: Keep = FOREVER) -> Iterator[RealBus]:
+def real_bus(folder: Path, keep: Keep = FOREVER, keyring: Keyring | None = None) -> Iterator[RealBus]:
     """Its sockets and its journal lie in this folder; another call goes on with what is in it."""
     recorder = Recorder(folder / "journal.db", uuid.uuid4().hex, keep)
     presence = Presence(CAMERAS, recorder.head)
     with (
         recorder,
-        Publisher(f"ipc://{folder}/events") as publisher,
-        ReplayServer(f"ipc://{folder}/replay", recorder, presence) as replay,
+        Publisher(f"ipc://{folder}/events", keyring=keyring) as publisher,
+        ReplayServer(f"ipc://{folder}/replay", recorder, presence, keyring=keyring) as replay,
         Courier(publisher, recorder, presence) as courier,
     ):
         yield RealBus(courier, publisher.bound, replay.bound)

@@ -16,6 +16,7 @@ from daemon import events
 from daemon.bridge_mqtt import Broker
 from daemon.errors import UsageError
 from daemon.events import Started
+from daemon.keys import Keyring, new_pair, write_client_file
 from tests.daemon.cli.conftest import Shell, visaged  # noqa: F401
 from tests.daemon.event_samples import ANN, LEFT, NAMED, RECOGNIZED
 from tests.daemon.journaling import numbered
@@ -177,6 +178,19 @@ def test_a_password_is_neither_in_the_list_of_processes_nor_in_the_log(tmp_path:
             broker.password = "s3cret-of-ours"
             with listening(broker) as ear:
                 begun(ear, bus)
+
+
+def test_where_keys_are_asked_for_the_bridge_shows_its_own(tmp_path: Path, broker: Mosquitto) -> None:
+    keyring, pair = Keyring.load(tmp_path), new_pair()
+    keyring.add("bridge", pair.public, 0)
+    write_client_file(tmp_path / "bridge.keys", "bridge", pair, keyring.server.public)
+    with real_bus(tmp_path, keyring=keyring) as bus, listening(broker) as ear:
+        with bridge(tmp_path, broker):
+            ear.until(lambda: "the daemon is waited for" in (tmp_path / "bridge.log").read_text())
+        with bridge(tmp_path, broker, "--keys", str(tmp_path / "bridge.keys")):
+            begun(ear, bus)
+            bus.send(events.life(RECOGNIZED))
+            ear.until(lambda: PERSON in ear.kept)
 
 
 def test_a_wrong_password_is_one_clear_line(tmp_path: Path) -> None:

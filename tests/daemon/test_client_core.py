@@ -332,6 +332,12 @@ def test_a_time_may_be_where_to_begin() -> None:
     assert seqs(core) == [4]
 
 
+def test_the_first_event_since_a_time_is_not_done_before_it_is() -> None:
+    core = begun(_of(3), since="2026-03-01T08:00:00.000002Z")
+    assert core.take() is not None
+    assert core.settled == 1
+
+
 def test_a_time_to_come_is_from_now_on() -> None:
     bus = ModelBus()
     bus.store("face/door/left/")
@@ -398,8 +404,8 @@ def test_late_messages_of_an_earlier_start_are_no_other_journal() -> None:
     assert seqs(core) == [1, 2]
     for message in late:
         core.live(message)
-    assert core.question(2.0) is None
     assert seqs(core) == []
+    assert core.question(2.0) is None
 
 
 def test_a_start_that_only_late_messages_tell_of_costs_one_question() -> None:
@@ -538,6 +544,15 @@ def test_three_missed_heartbeats_are_a_lost_daemon_and_a_word_brings_it_back(
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
 
 
+def test_a_word_now_and_then_is_no_lost_daemon() -> None:
+    bus = ModelBus()
+    core = begun(bus, "face/", notices=True)
+    for second in range(0, 10, 2):
+        _listen(core, second, 2.0)
+        core.live(bus.heartbeat())
+    assert taken(core) == []
+
+
 def test_time_in_which_the_program_did_not_listen_is_no_silence() -> None:
     core = begun(ModelBus(), notices=True)
     core.tick(0.0)
@@ -651,6 +666,15 @@ def test_without_a_journal_a_heartbeat_tells_of_a_loss_too() -> None:
     core.live(bus.heartbeat())
     core.live(bus.heartbeat())
     assert kinds(core) == ["gap", "heartbeat", "heartbeat"]
+
+
+def test_without_a_journal_prev_tells_what_was_somebody_elses() -> None:
+    bus = ModelBus()
+    core = without_journal("face/door/")
+    core.live(bus.store("face/door/left/"))
+    bus.store("face/yard/left/")
+    core.live(bus.store("face/door/left/"))
+    assert kinds(core) == ["left", "left"]
 
 
 @pytest.mark.parametrize("topics", [("face/door/left/",), ("face/",), ("face/door/", "camera/")])

@@ -19,11 +19,14 @@ MOST_GROUPS = 20
 
 def as_json(job: Job, result: Result, seconds: float) -> dict[str, object]:
     """One document for programs."""
+    from gallery.images import path_text
+    from gallery.preparing.manifest import text_of
+
     cropped, rewritten = result.cropped, result.rewritten
     table: dict[str, object] | None = None
     if job.rewrite is not None and rewritten is not None:
         table = {
-            "file": str(job.rewrite.out),
+            "file": path_text(job.rewrite.out),
             "rows": rewritten.rows,
             "without_crop": len(rewritten.without_crop),
             "unknown": len(rewritten.unknown),
@@ -34,15 +37,17 @@ def as_json(job: Job, result: Result, seconds: float) -> dict[str, object]:
         "looked_at": cropped.looked_at,
         "seconds": round(seconds, 3),
         "images_per_second": round(cropped.looked_at / seconds, 2),
-        "changed": cropped.changed,
-        "left_over": cropped.left_over,
-        "manifest": str(job.manifest),
+        "changed": [text_of(name) for name in cropped.changed],
+        "left_over": [text_of(name) for name in cropped.left_over],
+        "manifest": path_text(job.manifest),
         "csv": table,
     }
 
 
 def tell(job: Job, result: Result, seconds: float, device: str) -> None:
     """Figures and tables on stdout; device: empty where nothing was to do."""
+    from gallery.images import path_text
+
     figures, cropped = result.summary, result.cropped
     refused = sum(figures.refused.values())
     typer.echo(
@@ -66,9 +71,9 @@ def tell(job: Job, result: Result, seconds: float, device: str) -> None:
     typer.echo(
         f"\n{done} images in {seconds:.1f} s: {rate:.1f} a second{here}" if done else "\nnothing was to do"
     )
-    typer.echo(f"manifest: {job.manifest}")
+    typer.echo(f"manifest: {path_text(job.manifest)}")
     if job.rewrite is not None and result.rewritten is not None:
-        typer.echo(f"table: {job.rewrite.out}, {result.rewritten.rows} rows")
+        typer.echo(f"table: {path_text(job.rewrite.out)}, {result.rewritten.rows} rows")
 
 
 def _tell_groups(title: str, heading: str, groups: tuple[Group, ...]) -> None:
@@ -81,6 +86,8 @@ def _tell_groups(title: str, heading: str, groups: tuple[Group, ...]) -> None:
 
 def warn(result: Result) -> None:
     """What the owner should know of files that are not as the manifest might make believe."""
+    from gallery.preparing.manifest import text_of
+
     cropped, rewritten = result.cropped, result.rewritten
     told = [
         (cropped.changed, "images were changed since they were cropped, and keep their crops (--force)"),
@@ -93,4 +100,4 @@ def warn(result: Result) -> None:
     told.append((taken, "crops were not written, because a file of that name is there (--force)"))
     for names, what in told:
         if names:
-            typer.echo(f"{len(names)} {what}; the first: {names[0]}", err=True)
+            typer.echo(f"{len(names)} {what}; the first: {text_of(names[0])}", err=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -145,6 +147,24 @@ def test_wrong_usage_is_one_line_and_nothing_is_written(visaged: Shell, tree: Pa
         assert done.err.startswith("visaged: "), done.err
         assert len(done.err.strip().splitlines()) == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_names_that_are_no_text_are_told_with_escapes(visaged: Shell, tmp_path: Path) -> None:
+    photos = tmp_path / os.fsdecode(b"phot\xf6s")
+    photos.mkdir()
+    image = photos / os.fsdecode(b"caf\xe9.jpg")
+    shutil.copy(SAMPLES[0], image)
+    crops = tmp_path / os.fsdecode(b"cr\xf6ps")
+    assert visaged("crop", photos, crops).code == 0
+    os.utime(image, ns=(1, 1))
+    done = visaged("crop", photos, crops, "--json")
+    assert (done.code, done.document["changed"]) == (0, ["caf\\udce9.jpg"])
+    image.unlink()
+    done = visaged("crop", photos, crops)
+    assert done.code == 1
+    assert "caf\\udce9.jpg" in done.err
+    assert "manifest: " in done.out
+    assert visaged("crop", photos, crops, "--faces", "all").code == 2
 
 
 def test_a_tree_without_any_face_exits_1_and_tells_why(visaged: Shell, tmp_path: Path) -> None:

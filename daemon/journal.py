@@ -11,10 +11,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from daemon import journal_file
 from daemon.events import Event, Mark, stream_of
 from daemon.head_mark import HeadMark, JournalInUse
-from daemon.journal_file import JournalRefused, transaction, unix_us
+from daemon.journal_file import JournalRefused, open_connection
+from daemon.journal_tables import FAILURES, holes, transaction, unix_us
 from daemon.private_file import make_folder
 
 logger = logging.getLogger(__name__)
@@ -95,7 +95,7 @@ class Journal:
         with contextlib.ExitStack() as opened:
             opened.enter_context(mark)
             found = mark.found
-            connection = journal_file.open_connection(
+            connection = open_connection(
                 path, ours=found is not None, checked=found is not None and found.clean
             )
             opened.callback(connection.close)
@@ -173,7 +173,7 @@ class Journal:
             if clean:
                 self._mark.write(self.head, clean=True)
                 self._mark.sync()
-        except journal_file.FAILURES as error:
+        except FAILURES as error:
             logger.warning("%s was not closed in order: %s", self.path, error)
         finally:
             self._mark.close()
@@ -186,7 +186,7 @@ class Journal:
             self._last[stream] = max(seq, self._last.get(stream, 0))
         (first, last) = self._connection.execute("SELECT min(seq), max(seq) FROM event").fetchone()
         stored = last or 0
-        self._lost = max((last for _, last in journal_file.holes(self._connection)), default=0)
+        self._lost = max((last for _, last in holes(self._connection)), default=0)
         newest = max(stored, self._lost, marked_head, *self._last.values(), 0)
         if newest > max(stored, self._lost):
             self._note_hole(max(stored, self._lost) + 1, newest)

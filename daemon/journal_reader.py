@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from daemon.journal_file import BUSY_TIMEOUT_S
+from daemon.journal_tables import connect_to_read
 
 PAGE_EVENTS = 500
 PAGE_BYTES = 256 << 10
@@ -48,8 +48,7 @@ class JournalReader:
 
     def __init__(self, path: Path) -> None:
         """sqlite3.Error where it can't be read."""
-        uri = f"{path.absolute().as_uri()}?mode=ro"
-        self._connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=BUSY_TIMEOUT_S)
+        self._connection = connect_to_read(path)
 
     def __enter__(self) -> Self:
         return self

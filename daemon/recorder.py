@@ -14,7 +14,8 @@ from types import TracebackType
 
 from daemon.events import Event
 from daemon.journal import Journal, Keep, Message
-from daemon.journal_file import FAILURES, JournalRefused, is_damage, is_full
+from daemon.journal_file import JournalRefused
+from daemon.journal_tables import FAILURES, is_damage, is_full
 
 logger = logging.getLogger(__name__)
 

@@ -6,8 +6,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from daemon.journal_file import FAILURES, unix_us
 from daemon.journal_reader import PAGE_BYTES, PAGE_EVENTS, JournalReader, Page
+from daemon.journal_tables import FAILURES, unix_us
 from daemon.presence import Presence
 from daemon.recorder import Recorder
 

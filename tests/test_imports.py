@@ -38,6 +38,8 @@ HEAVY_HOMES = {
         "daemon/journal.py",
         "daemon/journal_file.py",
         "daemon/journal_reader.py",
+        "daemon/journal_salvage.py",
+        "daemon/journal_tables.py",
     },
 }
 """A library, and the files or folders that may import it."""

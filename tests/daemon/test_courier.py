@@ -17,7 +17,7 @@ from daemon import events
 from daemon.courier import QUEUE_EVENTS, Courier
 from daemon.events import Event, Heartbeat
 from daemon.journal import Journal, Keep
-from daemon.journal_file import unix_us
+from daemon.journal_tables import unix_us
 from daemon.presence import Presence
 from daemon.publisher import Publisher
 from daemon.recorder import Recorder

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
 import stat
@@ -14,8 +15,9 @@ from daemon.events import Event, Stopping
 from daemon.frame import CameraChange
 from daemon.head_mark import HeadMark, JournalInUse, Mark
 from daemon.journal import BITE_EVENTS, BITE_PAGES, Journal, Keep
-from daemon.journal_file import JournalRefused, unix_us
+from daemon.journal_file import JournalRefused
 from daemon.journal_reader import PAGE_EVENTS, JournalReader
+from daemon.journal_tables import unix_us
 from tests.daemon.event_samples import RECOGNIZED
 from tests.daemon.journaling import EPOCH, kept, number_of, numbered, numbers
 
@@ -277,23 +279,25 @@ def test_a_folder_in_its_place_and_a_journal_of_a_newer_visaged_are_refused(path
         opened(path)
 
 
+@pytest.mark.parametrize("rest", [b"", b"\0", b"\xaa"])
 def test_a_damaged_journal_keeps_what_can_be_read_and_stays_beside_it(
-    path: Path, caplog: pytest.LogCaptureFixture
+    path: Path, caplog: pytest.LogCaptureFixture, rest: bytes
 ) -> None:
-    filled(path, 300, padding=500)
+    filled(path, 3_000, padding=500)
     content = path.read_bytes()
-    damaged = content[: len(content) // 2] + bytes(len(content) - len(content) // 2)
+    half = len(content) // 2
+    damaged = content[:half] + rest * (len(content) - half)
     path.write_bytes(damaged)
     with HeadMark(path.with_name("journal.db.head")) as mark:
-        mark.write(300, clean=False)
+        mark.write(3_000, clean=False)
     with opened(path) as journal:
         left = numbers(kept(path))
         assert left == list(range(1, len(left) + 1))
-        assert 20 < len(left) < 300
-        assert journal.append([numbered(301)])[0].seq == 301
+        assert 1_200 < len(left) < 1_600
+        assert journal.append([numbered(301)])[0].seq == 3_001
     assert path.with_name("journal.db.damaged").read_bytes() == damaged
     assert f"{len(left)} events" in caplog.text
-    assert f"numbers {len(left) + 1} to 300" in caplog.text
+    assert f"numbers {len(left) + 1} to 3000" in caplog.text
 
 
 def test_a_journal_without_anything_readable_goes_on_with_the_next_number(path: Path) -> None:
@@ -304,6 +308,54 @@ def test_a_journal_without_anything_readable_goes_on_with_the_next_number(path: 
     with opened(path) as journal:
         assert kept(path) == []
         assert journal.append([numbered(1)])[0].seq == 301
+
+
+@pytest.mark.parametrize("padding", [0, 200, 3_800, 6_000, 20_000])
+def test_events_are_saved_also_where_the_tree_above_them_is_lost(path: Path, padding: int) -> None:
+    filled(path, 700, padding)
+    there = kept(path)
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        (root,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'event'").fetchone()
+    with path.open("r+b") as file:
+        file.seek((root - 1) * 4096)
+        file.write(b"\xaa" * 4096)
+    with HeadMark(path.with_name("journal.db.head")) as mark:
+        mark.write(700, clean=False)
+    with opened(path) as journal:
+        assert kept(path) == there
+        assert json.loads(journal.append([numbered(1)])[0].body)["data"]["prev"] == 700
+
+
+def test_where_there_is_no_room_to_save_a_damaged_journal_it_stays_as_it_was(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled(path, 300, padding=500)
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    with HeadMark(path.with_name("journal.db.head")) as mark:
+        mark.write(300, clean=False)
+    before = sorted(file.name for file in path.parent.iterdir()), path.read_bytes()
+    with monkeypatch.context() as full:
+        full.setattr("daemon.journal_file.save", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            opened(path)
+    assert (sorted(file.name for file in path.parent.iterdir()), path.read_bytes()) == before
+    with opened(path) as journal:
+        assert len(kept(path)) > 20
+        assert journal.head == 300
+
+
+def test_what_a_kill_has_left_of_a_journal_that_was_being_made_is_swept_away(path: Path) -> None:
+    path.parent.mkdir()
+    left = [path.with_name(f".journal.db-x8{end}") for end in (".new", ".new-wal", ".new-shm")]
+    for file in (*left, path.with_name(".other.db-1.new")):
+        file.write_bytes(b"x")
+    opened(path).close()
+    assert sorted(file.name for file in path.parent.iterdir()) == [
+        ".other.db-1.new",
+        "journal.db",
+        "journal.db.head",
+    ]
 
 
 def test_a_journal_that_was_removed_goes_on_with_the_next_number(path: Path) -> None:

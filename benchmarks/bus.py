@@ -77,6 +77,8 @@ class Trial:
 class Verdict:
     """What came of it: numbers of events."""
 
+    not_stored: int
+    """Numbered events that the publisher could not store: its disk did not answer. They do not count."""
     stored: int
     """In the journal, on these topics."""
     printed: int
@@ -195,7 +197,9 @@ class Stage:
                 repeated.append(line)
             seen.setdefault(line["id"], line["seq"])
         first = list(seen.values())
+        numbered = sum(1 for _ in _stored(self._folder / "journal.db", ["camera/"]))
         return Verdict(
+            not_stored=self._trial.events - numbered,
             stored=len(stored),
             printed=len(lines),
             distinct=len(seen),

@@ -40,7 +40,7 @@ class Sample:
     calls: int
     """Since the start, each of one to three frames."""
     megabytes: float
-    """Resident, the mean after each call, since what a call just let go varies; of the GPU where there is one."""
+    """Resident, the mean after each call: what was just let go varies. Of the GPU where there is one."""
 
 
 def samples(detector: MtcnnDetector, minutes: float) -> Iterator[Sample]:

@@ -116,20 +116,18 @@ def _cascade(device: str, engine: str, min_face_px: int, thresholds: tuple[float
     from gallery.faces.mtcnn import compiler
     from gallery.faces.mtcnn.cascade import Cascade, Nets
     from gallery.faces.mtcnn.soon_compiled import SoonCompiled
+    from gallery.faces.mtcnn.torch_nets import TorchNets
 
-    nets: Nets
+    nets: Nets = TorchNets()
+    referee = nets
     if engine.startswith("openvino"):
         from gallery.faces.mtcnn.openvino_nets import OpenVinoNets
 
         nets = OpenVinoNets(screened=engine == "openvino-bf16")
-    else:
-        from gallery.faces.mtcnn.torch_nets import TorchNets
-
-        nets = TorchNets()
     if engine not in COMPILED:
-        return Cascade(nets, min_face_px, thresholds)
+        return Cascade(nets, min_face_px, thresholds, referee)
     soon = SoonCompiled(nets, first_only=engine == "openvino")
-    return Cascade(soon, min_face_px, thresholds, compiler.load_soon)
+    return Cascade(soon, min_face_px, thresholds, referee, compiler.load_soon)
 
 
 def _finished(faces: Faces, image: BgrImage) -> Faces:

@@ -23,6 +23,8 @@ CHUNK = 32
 """Crops that RNet and ONet take at a time: few enough for a core's caches, and work for every core."""
 FEW_CALLS = 5
 """Loading the compiled nets takes as long as they save in a dozen."""
+ROUNDING = 1e-5
+"""How much scores of RNet and ONet may differ from one library to another; five times what was seen."""
 LEVEL_OVERLAP = 0.5
 STAGE_OVERLAP = 0.7
 """Of two boxes that overlap more, one goes: of a level, after PNet; of a picture, after RNet and ONet."""
@@ -54,10 +56,15 @@ class Cascade:
         nets: Nets,
         min_face_px: int,
         thresholds: tuple[float, float, float],
+        referee: Nets | None = None,
         later: Callable[[], None] = lambda: None,
     ) -> None:
-        """`later` is called once it seems worth it, so that a few pictures have their answers sooner."""
+        """`referee` has the last word on crops with a score that nets may put on either side of a threshold.
+
+        `later` is called once it seems worth it, so that a few pictures have their answers sooner.
+        """
         self.nets = nets
+        self._referee = referee or nets
         self._later = later
         self._min_face_px = min_face_px
         self._thresholds = thresholds
@@ -103,7 +110,10 @@ class Cascade:
         return refined.at(box.squared(box.moved(refined.boxes, refined.offsets)))
 
     def _refine_some(self, integrals: Sequence[IntegralImage], seen: Candidates) -> Candidates:
-        scores, offsets = self.nets.refine(_crops(integrals, seen, RNET_PX))
+        crops = _crops(integrals, seen, RNET_PX)
+        scores, offsets = self.nets.refine(crops)
+        if len(close := _close(scores, self._thresholds[1])):
+            scores[close] = self._referee.refine(crops)[0][close]
         return Candidates(seen.boxes, scores, offsets, seen.pictures).take(scores > self._thresholds[1])
 
     def _decide(self, integrals: Sequence[IntegralImage], refined: Candidates) -> list[Faces]:
@@ -121,11 +131,18 @@ class Cascade:
     def _decide_some(
         self, integrals: Sequence[IntegralImage], seen: Candidates
     ) -> tuple[Candidates, Numbers]:
-        scores, offsets, shares = self.nets.decide(_crops(integrals, seen, ONET_PX))
+        crops = _crops(integrals, seen, ONET_PX)
+        scores, offsets, shares = self.nets.decide(crops)
+        if len(close := _close(scores, self._thresholds[2])):
+            scores[close] = self._referee.decide(crops)[0][close]
         passed = scores > self._thresholds[2]
         landmarks = shares * box.sizes(seen.boxes, added_px=1)[:, None] + seen.boxes[:, None, :2] - 1
         decided = Candidates(box.moved(seen.boxes, offsets), scores, offsets, seen.pictures)
         return decided.take(passed), landmarks[passed]
+
+
+def _close(scores: Numbers, threshold: float) -> NDArray[np.intp]:
+    return np.flatnonzero(np.abs(scores - threshold) < ROUNDING)
 
 
 def _chunks(

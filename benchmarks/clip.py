@@ -89,7 +89,7 @@ def play_ours(clip: Path, stage: Stage, watch: Stopwatch) -> tuple[int, int]:
     from daemon.teller import Teller
 
     frames = faces = 0
-    started = StartTime(time.time_ns(), time.monotonic_ns())
+    started = StartTime.now()
     teller = Teller(stage.config.encoder.threshold, started.monotonic_ns)
     with (
         Publisher("tcp://127.0.0.1:*") as publisher,

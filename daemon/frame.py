@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import Literal
 
@@ -49,6 +50,12 @@ class StartTime:
     """One moment on both clocks: the start of the run, from which a file's frames count."""
 
     unix_ns: int
-    """time.time_ns() at the start."""
+    """time.time_ns() at the start, in whole microseconds."""
     monotonic_ns: int
     """time.monotonic_ns() at the same moment."""
+
+    @classmethod
+    def now(cls) -> StartTime:
+        """This moment."""
+        # Events tell microseconds. From a whole one on, a file's times are rounded alike in each run.
+        return cls(time.time_ns() // 1000 * 1000, time.monotonic_ns())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -51,7 +50,7 @@ def play(stage: Stage, source: str, name: str = "clip") -> Iterator[Outcome]:
 
     An outcome's tracks and visits go on changing: take what you need before the next.
     """
-    started = StartTime(time.time_ns(), time.monotonic_ns())
+    started = StartTime.now()
     newest: Frame | None = None
     with (
         stage.pipeline(started, [name]) as pipeline,

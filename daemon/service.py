@@ -78,7 +78,7 @@ class Service:
 
     def _watch(self, check: Callable[[], None]) -> None:
         # Files play from now on: their frames count from here, not from the start of the waiting.
-        started = StartTime(time.time_ns(), time.monotonic_ns())
+        started = StartTime.now()
         with (
             self._pipeline(started) as pipeline,
             Cameras(self._config.camera, started) as cameras,

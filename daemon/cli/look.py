@@ -121,7 +121,7 @@ def _from_camera(camera: CameraConfig) -> NDArray[np.uint8]:
     from daemon.capture import Cameras
     from daemon.frame import Frame, StartTime
 
-    started = StartTime(time.time_ns(), time.monotonic_ns())
+    started = StartTime.now()
     reason = "it gave no picture"
     with Cameras([camera], started) as opened:
         while not opened.ended and time.monotonic_ns() - started.monotonic_ns < SNAPSHOT_TIMEOUT_S * 1e9:

@@ -50,6 +50,8 @@ class Camera:
         try:
             if not self._ready(now_s):
                 return []
+        except sources.PasswordUnreadable as error:
+            return self._lose(Failed(str(error), "secret"), now_s)
         except OSError as error:  # No memory, no descriptors, no room for another process: that may pass.
             return self._lose(Failed(f"no capture process: {error.strerror}", "process"), now_s)
         assert self._process is not None
@@ -97,17 +99,20 @@ class Camera:
 
     def _start(self) -> None:
         self.counts.reopened += self._state is not None
+        # Read at every opening: a password may be changed while the daemon runs.
+        uri = self._source.uri_with_password()
         slot = create_slot_file()
-        self._process = CaptureProcess(self._setting(slot), slot)
+        self._process = CaptureProcess(self._setting(uri, slot), slot)
         self._lost = False
         self._pictures_taken = 0
         self._silence = self._new_silence(self._process.started_s)
 
-    def _setting(self, slot_descriptor: int) -> Setting:
+    def _setting(self, uri: str, slot_descriptor: int) -> Setting:
         config, patience = self._config, self._patience
         return Setting(
             kind=self._source.kind,
-            uri=self._source.uri,
+            backend=config.backend,
+            uri=uri,
             slot_descriptor=slot_descriptor,
             first_index=self._next_index,
             started_unix_ns=self._started.unix_ns,

@@ -117,10 +117,14 @@ def open_source(setting: Setting) -> Reader:
     match setting.kind:
         case "webcam":
             return live_readers.open_webcam(setting)
+        case "stream" if setting.backend == "pyav":
+            from daemon import pyav_readers
+
+            return pyav_readers.open_stream(setting)
         case "stream":
             return live_readers.open_stream(setting)
         case "path":
-            return file_readers.open_path(setting.uri)
+            return file_readers.open_path(setting)
 
 
 def play_in_step(reader: Reader, slot: SlotWriter, link: Link, setting: Setting) -> Ended:

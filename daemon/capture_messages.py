@@ -29,6 +29,7 @@ class Setting:
     """All that a capture process has to know. Carries the password: it never stands in an argument list."""
 
     kind: SourceKind
+    backend: Literal["opencv", "pyav"]
     uri: str
     slot_descriptor: int
     """Of the shared memory, inherited under the same number."""

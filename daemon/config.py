@@ -7,7 +7,15 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    field_validator,
+)
 from pydantic.dataclasses import dataclass
 
 if TYPE_CHECKING:
@@ -68,15 +76,37 @@ class DaemonConfig:
 
 
 @dataclass(frozen=True, slots=True, config=STRICT)
+class SecretSource:
+    """A stream whose password stands in a file of its own."""
+
+    url: Annotated[str, Field(min_length=1)]
+    """With the user and without the password: rtsp://user@host/path."""
+    password_file: PlacePath
+    """Read at every opening; a line's end at its end does not belong to the password."""
+
+
+def _form_of_source(given: object) -> str:
+    """Which form it has, so that an error is told of that form alone."""
+    return "table" if isinstance(given, dict | SecretSource) else "plain"
+
+
+CameraSource = Annotated[
+    Annotated[Annotated[int, Field(ge=0)] | Annotated[str, Field(min_length=1)], Tag("plain")]
+    | Annotated[SecretSource, Tag("table")],
+    Discriminator(_form_of_source),
+]
+
+
+@dataclass(frozen=True, slots=True, config=STRICT)
 class CameraConfig:
     """One camera, file or folder."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9_-]+$", max_length=64)]
     """Part of the topic of its events."""
-    source: Annotated[int, Field(ge=0)] | Annotated[str, Field(min_length=1)]
+    source: CameraSource
     """Webcam index, /dev/…, rtsp://…, http://…, a video file or a folder of images. May hold a password."""
-    backend: Literal["opencv"] = "opencv"
-    """The library that reads it."""
+    backend: Literal["opencv", "pyav"] = "opencv"
+    """The library that reads it; pyav (extra pyav): streams and files that OpenCV can't read."""
     realtime: bool = False
     """Play a file at its own rate, like a live camera."""
     max_fps: Annotated[float, Field(gt=0, le=1000)] | None = None

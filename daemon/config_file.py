@@ -21,6 +21,7 @@ from daemon.config import (
     GalleryConfig,
     JournalConfig,
     MetricsConfig,
+    SecretSource,
     StrangersConfig,
     TrackerConfig,
 )
@@ -158,7 +159,7 @@ def _told(error: ErrorDetails) -> str:
     """One finding of pydantic's in our words: key, what would be right, the value."""
     # Of a union's members pydantic names the type it tried as the last step: no key of ours.
     steps = [step for step in error["loc"] if isinstance(step, int) or step.isidentifier()]
-    steps = [step for step in steps if step not in {"int", "str"}]
+    steps = [step for step in steps if step not in {"int", "str", "plain", "table"}]
     key, plain = _dotted(steps), ".".join(step for step in steps if isinstance(step, str))
     if error["type"] == "unexpected_keyword_argument":
         return f"{key}: unknown key{_nearest(steps)}"
@@ -188,6 +189,8 @@ def _shown(value: Any) -> str:
 def _nearest(steps: list[str | int]) -> str:
     table, wrong = steps[0], str(steps[-1])
     holder = TABLES.get(str(table)) if len(steps) > 1 else Config
+    if "source" in steps[:-1]:
+        holder = SecretSource
     known = [field.name for field in fields(holder or Config)]
     near = difflib.get_close_matches(wrong, known, n=1)
     return f"; did you mean {near[0]}?" if near else f"; known are {', '.join(known)}"

@@ -189,17 +189,17 @@ def _control(config: Config) -> Iterator[Finding]:
 
 
 def _cameras(config: Config) -> Iterator[Finding]:
+    from daemon.camera_check import checked_source
     from daemon.devices import webcams
-    from daemon.sources import parse
 
     found = webcams()
     told = ", ".join(f"{webcam.path} {webcam.name}" for webcam in found) or "no webcam"
     yield Finding("webcams", "ok", told)
     for camera in config.camera:
         try:
-            source = parse(camera.source)
+            source = checked_source(camera)
         except ValueError as error:
-            yield Finding("camera", "broken", f"{camera.name}: {error}", "correct [[camera]] source")
+            yield Finding("camera", "broken", f"{camera.name}: {error}", "correct its [[camera]] table")
             continue
         if source.kind == "webcam" and not found:
             yield Finding(

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import math
 import re
 from pathlib import Path
 
 import cv2
 
+from daemon.capture_messages import Setting
+from daemon.file_positions import FALLBACK_FPS, FilePositions
 from daemon.readers import BgrPicture, CameraLost, CaptureReader, Reader, as_bgr, open_ffmpeg
 
 IMAGE_SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
-FOLDER_FPS = 25.0
-"""A folder of images plays at this rate, and so does a file that doesn't know its own."""
 FILE_TIMEOUT_S = 120.0
 """FFmpeg takes a read that times out for the end of the file; the daemon gives up sooner, and says so."""
 
 
-def open_path(uri: str) -> Reader:
+def open_path(setting: Setting) -> Reader:
     """The reader for this file or folder; CameraLost if there is nothing to read."""
-    path = Path(uri)
+    path = Path(setting.uri)
     try:
         if path.is_dir():
             return FolderReader(path)
@@ -27,7 +26,11 @@ def open_path(uri: str) -> Reader:
             pass
     except OSError as error:
         raise CameraLost(f"{path}: {error.strerror}") from error
-    capture = open_ffmpeg(uri, FILE_TIMEOUT_S, FILE_TIMEOUT_S)
+    if setting.backend == "pyav":
+        from daemon.pyav_readers import open_file
+
+        return open_file(setting.uri)
+    capture = open_ffmpeg(setting.uri, FILE_TIMEOUT_S, FILE_TIMEOUT_S)
     if not capture.isOpened():
         raise CameraLost(f"{path}: not a video that can be read")
     return FileReader(capture)
@@ -44,7 +47,7 @@ class FolderReader:
             raise CameraLost(f"{folder}: no images ({', '.join(sorted(IMAGE_SUFFIXES))}) in this folder")
         self._images = sorted(images, key=lambda path: _natural(path.name))
         self._at = -1
-        self.description = f"{len(images)} images at {FOLDER_FPS:g} fps"
+        self.description = f"{len(images)} images at {FALLBACK_FPS:g} fps"
 
     def grab(self) -> bool:
         self._at += 1
@@ -55,7 +58,7 @@ class FolderReader:
         return None if picture is None else as_bgr(picture)
 
     def position_ns(self) -> int:
-        return round(self._at * 1e9 / FOLDER_FPS)
+        return round(self._at * 1e9 / FALLBACK_FPS)
 
     def name(self) -> str:
         return self._images[self._at].name
@@ -67,28 +70,25 @@ class FolderReader:
 class FileReader(CaptureReader):
     """A video file, frame by frame."""
 
+    losses = 0
+
     def __init__(self, capture: cv2.VideoCapture) -> None:
         super().__init__(capture)
-        fps = capture.get(cv2.CAP_PROP_FPS)
-        self._period_ns = round(1e9 / (fps if 0.1 <= fps <= 1000 else FOLDER_FPS))
-        self._position_ns = -self._period_ns
+        self._positions = FilePositions(capture.get(cv2.CAP_PROP_FPS))
+        self._count = 0
 
     def grab(self) -> bool:
         if not self._capture.grab():
             return False
         self._count += 1
-        self._position_ns = self._next_position_ns()
+        self._positions.next(self._capture.get(cv2.CAP_PROP_POS_MSEC) * 1e6)
         return True
 
     def position_ns(self) -> int:
-        return self._position_ns
+        return self._positions.position_ns
 
-    def _next_position_ns(self) -> int:
-        """The file's own time of this frame, or a period after the last if that is nonsense."""
-        own_ms = self._capture.get(cv2.CAP_PROP_POS_MSEC)
-        if math.isfinite(own_ms) and own_ms >= 0 and own_ms * 1e6 > self._position_ns:
-            return round(own_ms * 1e6)
-        return self._position_ns + self._period_ns
+    def name(self) -> str:
+        return f"frame {self._count - 1}"
 
 
 def _is_image(path: Path) -> bool:

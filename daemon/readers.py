@@ -55,19 +55,13 @@ class Reader(Protocol):
 class CaptureReader:
     """What webcams, streams and video files have in common: a cv2.VideoCapture."""
 
-    losses = 0
-
     def __init__(self, capture: cv2.VideoCapture) -> None:
         self._capture = capture
-        self._count = -1
         self.description = _describe(capture)
 
     def picture(self) -> BgrPicture | None:
         good, picture = self._capture.retrieve()
         return as_bgr(picture) if good else None
-
-    def name(self) -> str:
-        return f"frame {self._count}"
 
     def close(self) -> None:
         self._capture.release()

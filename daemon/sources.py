@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
-from urllib.parse import urlsplit
+from typing import Literal, Protocol
+from urllib.parse import quote, urlsplit
 
 SourceKind = Literal["webcam", "stream", "path"]
 
@@ -23,6 +23,26 @@ _SECRET_PARAMETER = re.compile(
 )
 
 
+MOST_PASSWORD_BYTES = 4096
+"""A file that is longer is another one, taken for it."""
+
+
+class PasswordUnreadable(ValueError):
+    """There is no password in the file where it should be; the text says why, in one line."""
+
+
+class SecretSource(Protocol):
+    """A source whose password stands in a file, as the configuration has it."""
+
+    @property
+    def url(self) -> str:
+        """With a user and without a password."""
+
+    @property
+    def password_file(self) -> Path:
+        """Where the password is."""
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """Where a camera's pictures come from."""
@@ -31,6 +51,16 @@ class Source:
     """webcam: a V4L2 device. stream: RTSP or HTTP. path: a video file or a folder, as it will turn out."""
     uri: str
     """An absolute path, or the URL with its password: `redacted` before anybody sees it."""
+    password_file: Path | None = None
+    """Holds the password that the URL does not; None: there is none but that."""
+
+    def uri_with_password(self) -> str:
+        """What is opened. Raises PasswordUnreadable; the file is read anew each time."""
+        if self.password_file is None:
+            return self.uri
+        scheme, _, rest = self.uri.partition("://")
+        user, _, place = rest.partition("@")
+        return f"{scheme}://{user}:{quote(_password_in(self.password_file), safe='')}@{place}"
 
     @property
     def live(self) -> bool:
@@ -41,8 +71,10 @@ class Source:
         return f"Source(kind={self.kind!r}, uri={redacted(self.uri)!r})"
 
 
-def parse(source: str | int) -> Source:
+def parse(source: str | int | SecretSource) -> Source:
     """What this source is; ValueError with one line if it can't be any. Whether it is there is not asked."""
+    if not isinstance(source, str | int):
+        return _parse_secret(source.url, source.password_file)
     text = str(source).strip()
     if re.fullmatch(r"[0-9]+", text):
         return Source("webcam", f"/dev/video{int(text)}")
@@ -58,6 +90,31 @@ def parse(source: str | int) -> Source:
 def redacted(text: str) -> str:
     """The same URL, or a text with URLs in it, with stars for passwords and tokens."""
     return _URL.sub(lambda url: _without_secrets(url[0]), text)
+
+
+def _parse_secret(url: str, password_file: Path) -> Source:
+    source = parse(url)
+    parts = urlsplit(source.uri) if source.kind == "stream" else None
+    if parts is None or not parts.username or parts.password is not None:
+        form = "rtsp://user@host/path"
+        raise ValueError(
+            f"source.url must be a stream with a user and no password, {form}, not {redacted(url)}"
+        )
+    return replace(source, password_file=password_file)
+
+
+def _password_in(file: Path) -> str:
+    try:
+        with file.open("rb") as opened:
+            content = opened.read(MOST_PASSWORD_BYTES + 1)
+        password = content.decode().rstrip("\r\n")
+    except OSError as error:
+        raise PasswordUnreadable(f"password_file {file}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise PasswordUnreadable(f"password_file {file}: not UTF-8 text") from None
+    if not password or len(content) > MOST_PASSWORD_BYTES or "\n" in password:
+        raise PasswordUnreadable(f"password_file {file}: must be one line, the password")
+    return password
 
 
 def _parse_url(scheme: str, url: str) -> Source:

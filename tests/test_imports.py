@@ -30,6 +30,7 @@ HEAVY_HOMES = {
         "daemon/door.py",
         "daemon/replay_server.py",
     },
+    "av": {"daemon/pyav_readers.py"},
     "sqlite3": {
         "gallery/store.py",
         "gallery/schema.py",

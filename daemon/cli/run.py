@@ -100,10 +100,10 @@ def watch_cameras(config: Config, signals: StopSignals, await_subscribers: int, 
 
 def _refuse_bad_places(config: Config, *, insecure: bool) -> None:
     """Sockets, cameras and a gallery that can't be used; nothing is made."""
+    from daemon.camera_check import checked_source
     from daemon.control_client import is_running
     from daemon.endpoint import check_bind, check_free
     from daemon.keys import check_keys
-    from daemon.sources import parse
     from gallery.errors import GalleryMissing
     from gallery.store import Gallery
 
@@ -120,7 +120,7 @@ def _refuse_bad_places(config: Config, *, insecure: bool) -> None:
         check_free(endpoint, key)
     for each in config.camera:
         try:
-            parse(each.source)
+            checked_source(each)
         except ValueError as error:
             raise UsageError(f"camera {each.name}: {error}") from None
     # Made later, where there is none; a file that is none is told at once.

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from daemon.capture import Cameras
-from daemon.config import CameraConfig
+from daemon.config import CameraConfig, SecretSource
 from tests.daemon.capturing import (
     SHORT_PATIENCE,
     STARTED,
@@ -152,6 +152,25 @@ def test_a_server_that_asks_for_a_password_gets_it_and_refuses_a_wrong_one() -> 
     assert refused.state == "offline"
     assert "401" in str(refused.reason)
     assert "guess" not in str(refused.reason)
+
+
+def test_a_password_comes_from_its_file_at_every_opening(tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_text("guess\n")
+    with RtspServer(password="hunter2") as server:
+        source = SecretSource(url=server.url("admin@"), password_file=file)
+        config = CameraConfig(name="door", source=source)
+        with Cameras([config], STARTED, SHORT_PATIENCE) as cameras:
+            happened = gather_until(cameras, frames_after("offline", 0), 30)
+            file.unlink()
+            gather_until(cameras, lambda _: cameras.counts["door"].losses["secret"] > 0, 30)
+            file.write_text("hunter2\n")
+            happened += gather_until(cameras, frames_after("online"), 30)
+            process = Path("/proc") / str(cameras.pids["door"])
+            assert b"hunter2" not in (process / "cmdline").read_bytes() + (process / "environ").read_bytes()
+    assert states(happened) == ["offline", "online"]
+    assert "401" in str(changes(happened)[0].reason)
+    assert "guess" not in str(changes(happened))
 
 
 def test_a_clip_of_the_shared_data_is_served_for_ever(shared_data: Path) -> None:

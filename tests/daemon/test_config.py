@@ -72,6 +72,23 @@ def test_every_key_of_the_shipped_file_has_a_comment_above_it() -> None:
         ('[[camera]]\nname = "a/b"\nsource = 0', "camera[0].name: must be letters a-z, digits, - and _"),
         ('[[camera]]\nname = "a"\nsource = -1', "camera[0].source: must be a webcam's index"),
         ('[[camera]]\nname = "a"\nsource = true', "camera[0].source: must be a webcam's index"),
+        (
+            '[[camera]]\nname = "a"\nsource = { url = "rtsp://u@h/" }',
+            "camera[0].source.password_file: is missing",
+        ),
+        (
+            '[[camera]]\nname = "a"\nsource = { url = "rtsp://u@h/", password_file = "p", pasword = "" }',
+            "camera[0].source.pasword: unknown key; did you mean password_file?",
+        ),
+        (
+            '[[camera]]\nname = "a"\nsource = { url = "rtsp://u@h/", password_file = 3 }',
+            "camera[0].source.password_file: must be a valid string, not 3",
+        ),
+        ('[[camera]]\nname = "a"\nsource = [0]', "camera[0].source: must be a webcam's index"),
+        (
+            '[[camera]]\nname = "a"\nsource = 0\nbackend = "gst"',
+            "camera[0].backend: must be 'opencv' or 'pyav', not 'gst'",
+        ),
         ('[[camera]]\nname = "a"\nsource = 0\nfps = 0', "camera[0].fps: must be greater than 0, not 0"),
         ('[[camera]]\nname = "a"\nsource = 0\nfourcc = "MJPEG"', "camera[0].fourcc: must be four letters"),
         (

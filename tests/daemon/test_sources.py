@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from daemon.sources import Source, parse, redacted
+from daemon.config import CameraConfig, SecretSource
+from daemon.sources import PasswordUnreadable, Source, parse, redacted
 
 
 @pytest.mark.parametrize(
@@ -105,3 +106,69 @@ def test_only_files_and_folders_come_to_an_end() -> None:
         True,
         False,
     ]
+
+
+def secret(url: str, file: Path) -> Source:
+    return parse(SecretSource(url=url, password_file=file))
+
+
+@pytest.mark.parametrize(
+    ("url", "content", "opened"),
+    [
+        ("rtsp://admin@cam:554/1", "hunter2", "rtsp://admin:hunter2@cam:554/1"),
+        ("rtsp://admin@cam/1", "hunter2\n", "rtsp://admin:hunter2@cam/1"),
+        ("rtsp://admin@cam/1", "hunter2\r\n", "rtsp://admin:hunter2@cam/1"),
+        ("rtsp://admin@cam/1", " p/@:#ü ", "rtsp://admin:%20p%2F%40%3A%23%C3%BC%20@cam/1"),
+        ("http://admin@cam/v?a=b@c", "hunter2", "http://admin:hunter2@cam/v?a=b@c"),
+    ],
+)
+def test_a_password_from_a_file_is_put_into_the_url_when_it_is_opened_and_not_before(
+    tmp_path: Path, url: str, content: str, opened: str
+) -> None:
+    file = tmp_path / "password"
+    file.write_text(content, encoding="utf-8", newline="")
+    source = secret(url, file)
+    assert source.uri == url
+    assert source.uri_with_password() == opened
+    assert "hunter2" not in redacted(source.uri_with_password())
+
+
+def test_a_password_that_is_changed_is_read_anew(tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_text("hunter2")
+    source = secret("rtsp://admin@cam/1", file)
+    source.uri_with_password()
+    file.write_text("hunter3")
+    assert source.uri_with_password() == "rtsp://admin:hunter3@cam/1"
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["rtsp://cam/1", "rtsp://admin:hunter2@cam/1", "rtsp://:hunter2@cam/1", "clip.mp4", "/dev/video0", "0"],
+)
+def test_a_password_in_a_file_needs_a_url_with_a_user_and_without_a_password(url: str) -> None:
+    with pytest.raises(
+        ValueError, match=r"source\.url must be a stream with a user and no password"
+    ) as refusal:
+        secret(url, Path("/etc/password"))
+    assert "hunter2" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("content", ["", "\n", "two\nlines", "x" * 5000])
+def test_a_file_that_holds_no_password_is_refused_and_not_shown(tmp_path: Path, content: str) -> None:
+    file = tmp_path / "password"
+    file.write_text(content)
+    with pytest.raises(PasswordUnreadable, match="must be one line, the password"):
+        secret("rtsp://admin@cam/1", file).uri_with_password()
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(PasswordUnreadable, match=r"password_file .*/nowhere: No such file"):
+        secret("rtsp://admin@cam/1", tmp_path / "nowhere").uri_with_password()
+
+
+def test_a_camera_does_not_show_the_password_of_its_file(tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_text("hunter2")
+    camera = CameraConfig(name="door", source=SecretSource(url="rtsp://admin@cam/1", password_file=file))
+    assert "hunter2" not in repr(camera) + repr(parse(camera.source))

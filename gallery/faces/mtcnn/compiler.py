@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from gallery.faces.compiling import compiled
 
 if TYPE_CHECKING:
     from gallery.faces.mtcnn.compiled.nets import CompiledNets
@@ -50,20 +51,4 @@ def load() -> None:
 def _compiled() -> CompiledNets:
     from gallery.faces.mtcnn.compiled.nets import CompiledNets
 
-    return CompiledNets(_compile)
-
-
-def _compile(function: Callable[..., Any], signature: str) -> Callable[..., Any]:
-    import numba
-
-    def compiled(cache: bool) -> Callable[..., Any]:
-        # Divisions by zero don't happen; numba need not look.
-        jit = numba.njit(signature, nogil=True, cache=cache, error_model="numpy")
-        result: Callable[..., Any] = jit(function)
-        return result
-
-    try:
-        return compiled(cache=True)
-    except RuntimeError:
-        # numba found no folder that it may write to.
-        return compiled(cache=False)
+    return CompiledNets(compiled)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from gallery.faces.compiling import stamp
 from gallery.faces.mtcnn.compiled import areas, levels, packing
 from gallery.faces.mtcnn.compiled import crops as crop_nets
 from gallery.faces.mtcnn.compiled.layers import ROWS
 from gallery.faces.mtcnn.compiled.vectors import padded
+from gallery.faces.mtcnn.geometry import ONET_PX, RNET_PX
 from gallery.faces.mtcnn.torch_nets import logit, sigmoid
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ Function = Callable[..., Any]
 
 FLOATS, INDICES = "f4[::1]", "i8[::1]"
 WINDOWS = f"Tuple(({INDICES}, {INDICES}, {FLOATS}))"
-CROPS = "void(i4[::1], i8, i8[:,::1], f4[:,:,::1])"
+CROPS = f"void(i4[::1], i8, i8[:,::1], {FLOATS})"
 PNET = f"i8(i4[::1], {WINDOWS}, {WINDOWS}, UniTuple({FLOATS}, 14), f4, {INDICES}, f4[:,::1])"
 RNET = f"void(f4[:,:,:,::1], UniTuple({FLOATS}, 15), {FLOATS})"
 ONET = f"void(f4[:,:,:,::1], UniTuple({FLOATS}, 18), {FLOATS})"
@@ -39,7 +40,7 @@ class CompiledNets:
     def __init__(self, compiled: Callable[[Function, str], Function]) -> None:
         """`compiled` has numba compile a function for a signature."""
         made_of = stamp(Path(__file__).parent)
-        self._average = compiled(areas.crops(made_of), CROPS)
+        self._average = {side: compiled(areas.crops(made_of, side), CROPS) for side in (RNET_PX, ONET_PX)}
         self._propose = compiled(levels.pnet(made_of), PNET)
         self._refine = compiled(crop_nets.rnet(made_of), RNET)
         self._decide = compiled(crop_nets.onet(made_of), ONET)
@@ -47,9 +48,9 @@ class CompiledNets:
 
     def crops(self, sums: NDArray[np.int32], width: int, boxes: NDArray[np.int64], side: int) -> Numbers:
         """As IntegralImage.crops: float32[n, side, 3 * side]."""
-        averages = np.empty((len(boxes), side, 3 * side), np.float32)
-        self._average(sums, width, np.ascontiguousarray(boxes), averages)
-        return averages
+        averages = np.empty(len(boxes) * side * 3 * side, np.float32)
+        self._average[side](sums, width, np.ascontiguousarray(boxes), averages)
+        return averages.reshape(len(boxes), side, 3 * side)
 
     def propose(
         self, integral: IntegralImage, strip: Strip, threshold: float
@@ -77,9 +78,3 @@ class CompiledNets:
         results = np.empty((len(pixels) + ROWS) * padded(outputs), np.float32)
         net(pixels, weights, results)
         return results.reshape(-1, padded(outputs))[: len(pixels), :outputs].copy()
-
-
-def stamp(folder: Path) -> str:
-    """Changes with any line of the files there: numba itself looks only at the file of a function."""
-    files = sorted(folder.glob("*.py"))
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()

@@ -21,11 +21,18 @@ index = types.int64
 
 
 def convolution(
-    pixels: int, channels: int, stride: int, taps: tuple[int, int], depth: int, activated: bool = True
+    pixels: int,
+    channels: int,
+    stride: int,
+    taps: tuple[int, int],
+    depth: int,
+    activated: bool = True,
+    step: int = 1,
 ) -> Any:
-    """A block of channels of so many results beside each other, `stride` floats apart, with bias and PReLU.
+    """A block of channels of so many results beside each other, with bias and PReLU.
 
-    The weights lie in the order of the sum: rows, columns, depth; each time a block of channels.
+    Pixels are `stride` floats apart, and there is a result every `step` pixels. The weights lie in the order
+    of the sum: rows, columns, depth; each time a block of channels.
     """
     size, result_stride = block(channels), padded(channels)
     vectors = range(0, size, LANES)
@@ -50,7 +57,7 @@ def convolution(
                 results = iter(sums)
                 added = []
                 for place in range(pixels):
-                    value = code.spread(code.after(pixel, place * stride))
+                    value = code.spread(code.after(pixel, place * step * stride))
                     added += [code.multiply_add(value, each, next(results)) for each in weights]
                 return [code.after(pixel, 1), code.after(weight, size), *added]
 
@@ -130,8 +137,11 @@ def into_tile(results: int, channels: int, tiles: int) -> Any:
     return transform
 
 
-def from_tile(results: int, channels: int, tiles: int) -> Any:
-    """Winograd's products of a tile as pixels, a vector of channels, with bias and PReLU."""
+def from_tile(results: int, channels: int, tiles: int, added: bool = False) -> Any:
+    """Winograd's products of a tile as pixels, a vector of channels, with bias and PReLU.
+
+    added: before that what is there already is added.
+    """
     stride = padded(channels)
 
     @intrinsic
@@ -147,7 +157,10 @@ def from_tile(results: int, channels: int, tiles: int) -> Any:
             row = code.element(5, given[6])
             for pixels in _pixels_of(code, code.element(0, given[1]), results, tiles * stride):
                 for column, pixel in enumerate(pixels):
-                    code.store(code.activated(code.add(pixel, bias), slope), row, column * stride)
+                    value = code.add(pixel, bias)
+                    if added:
+                        value = code.add(value, code.load(row, column * stride))
+                    code.store(code.activated(value, slope), row, column * stride)
                 row = code.after(row, given[7])
             return context.get_dummy_value()
 

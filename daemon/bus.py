@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from daemon.courier import Courier
-from daemon.events import Event
+from daemon.events import Event, Json
 from daemon.journal import Keep
 from daemon.keys import Keyring
 from daemon.presence import Presence
@@ -73,6 +73,10 @@ class Bus:
         self._courier.check()
         if self._replay is not None:
             self._replay.check()
+
+    def status(self) -> dict[str, Json]:
+        """The answer to status: what the daemon said of itself last."""
+        return {"epoch": self._recorder.epoch, **self._presence.status()}
 
     @property
     def overruns(self) -> int:

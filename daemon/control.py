@@ -54,12 +54,14 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """What the running daemon knows of this moment; both are called from the control socket's thread."""
+    """What the running daemon knows of this moment; all are called from the control socket's thread."""
 
     snapshot: Callable[[str], bytes | None]
     """A JPEG of a camera's newest frame; None: there is none."""
     named: Callable[[str], Named | None]
     """Whom a track was named, by its id; None: nobody, or too long ago."""
+    status: Callable[[], Json]
+    """As the replay socket's answer to status."""
 
 
 class ControlServer:
@@ -146,6 +148,7 @@ class Desk:
             "index": lambda request: messages.from_index(self._newest()),
             "decide": self._decide,
             "snapshot": self._picture,
+            "status": lambda request: live.status(),
             "keys": lambda request: self._told_keys(),
             "add_key": self._add_key,
             "revoke_key": self._revoke_key,

@@ -137,6 +137,10 @@ class RemoteGallery:
         found = self._ask("snapshot", camera=camera)
         return None if found is None else messages.to_bytes(found["jpeg"])
 
+    def status(self) -> dict[str, Any]:
+        """How the daemon fares, as the replay socket answers to status."""
+        return dict(self._ask("status"))
+
     def keys(self) -> tuple[str, list[Client]]:
         """The daemon's public key, and everybody who ever got one."""
         told = self._ask("keys")

@@ -142,7 +142,7 @@ class Courier:
         for event in batch:
             message = self._passed(event, stored) if event.passing else stored.popleft()
             # Before it is sent: who heard it and then asks who is present finds it there.
-            self._presence.note(event, message.seq)
+            self._presence.note(message.event, message.seq)
             self._publisher.send_parts(message.topic, message.body, event.picture)
 
     def _stored(self, lasting: list[Event]) -> list[Message]:

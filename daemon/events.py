@@ -15,6 +15,7 @@ from urllib.parse import quote
 from daemon.frame import CameraChange
 from daemon.vocabulary import (
     CameraPulse,
+    GalleryPulse,
     Heartbeat,
     JournalFailed,
     JournalPulse,
@@ -23,6 +24,7 @@ from daemon.vocabulary import (
     Mark,
     Picture,
     Refused,
+    Reopened,
     Sighting,
     Started,
     Stopping,
@@ -36,6 +38,7 @@ __all__ = [
     "TOPICS",
     "CameraPulse",
     "Event",
+    "GalleryPulse",
     "Heartbeat",
     "JournalFailed",
     "JournalPulse",
@@ -44,6 +47,7 @@ __all__ = [
     "Mark",
     "Picture",
     "Refused",
+    "Reopened",
     "Sighting",
     "Stamp",
     "Started",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import resource
-import sys
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any
@@ -13,6 +11,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from daemon.events import Event
+from daemon.resident import resident_bytes
 
 LATENCY_S = (0.02, 0.04, 0.06, 0.1, 0.15, 0.25, 0.4, 0.7, 1.0, 2.0, 5.0)
 STAGE_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
@@ -81,7 +80,8 @@ class Metrics(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """What is read off the newest heartbeat."""
-        yield GaugeMetricFamily("visaged_memory_bytes", "Resident memory of the daemon", _resident_bytes())
+        if (resident := resident_bytes()) is not None:
+            yield GaugeMetricFamily("visaged_memory_bytes", "Resident memory of the daemon", resident)
         pulse = self._pulse
         if pulse is None:
             return
@@ -132,13 +132,3 @@ def _of_journal(pulse: dict[str, Any]) -> Iterator[Metric]:
     yield CounterMetricFamily("visaged_dropped_events", "Events dropped before publishing", pulse["dropped"])
     if pulse["head"] is not None:
         yield GaugeMetricFamily("visaged_journal_head", "The number given last", pulse["head"])
-
-
-def _resident_bytes() -> float:
-    try:
-        with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123
-            return int(file.read().split()[1]) * resource.getpagesize()
-    except OSError:
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        # The peak, where the present is not told; macOS gives bytes.
-        return peak if sys.platform == "darwin" else peak * 1024

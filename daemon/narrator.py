@@ -56,8 +56,9 @@ class Narrator:
             if isinstance(item, CameraChange):
                 if item.state in ENDING:
                     yield from self._left(item.camera)
-                tally.state = item.state
-                yield events.camera(item)
+                event = events.camera(item)
+                tally.told(item, event.time)
+                yield event
                 continue
             tally.processed += 1
             tally.newest = item

@@ -40,6 +40,7 @@ class ReplayDesk:
             "head": self._head,
             "replay": self._replay,
             "present": self._present,
+            "status": self._status,
         }
 
     def close(self) -> None:
@@ -83,6 +84,10 @@ class ReplayDesk:
         _check_keys(request, "op", "id")
         head, cameras = self._presence.now()
         return _dumped({"epoch": self._recorder.epoch, "head": head, "cameras": cameras})
+
+    def _status(self, request: Request) -> bytes:
+        _check_keys(request, "op", "id")
+        return _dumped({"epoch": self._recorder.epoch, **self._presence.status()})
 
     def _replay(self, request: Request) -> bytes:
         _check_keys(request, "op", "id", "after", "since", "limit", "topics")

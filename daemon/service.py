@@ -21,11 +21,13 @@ from daemon.monitor import Monitor
 from daemon.narrator import Narrator
 from daemon.pipeline import Pipeline
 from daemon.playback import Stage
+from daemon.resident import megabytes, resident_bytes
 from daemon.seeing import Seeing
 from daemon.sources import parse
-from daemon.tally import Tally, pulses
+from daemon.tally import Tally, note_arrivals, pulses
 from daemon.version import version
 from gallery.errors import GalleryError
+from gallery.faces.device import gpu_bytes
 
 if TYPE_CHECKING:
     from daemon.config import Config
@@ -56,16 +58,19 @@ class Service:
         self._gallery_poll = Moment(GALLERY_POLL_S)
         self._gallery_failed = False
         self._memory = Memory(config.tracker.remember_s)
+        self._pipeline: Pipeline | None = None
+        """None: no camera was begun with yet."""
 
     def run(self, device: str, await_subscribers: int, *, insecure: bool) -> None:
         """Until every camera has ended or the stop is set; raises BindRefused where a socket can't be had."""
         config, index = self._config, self._stage.index
         facts = Facts(version(), str(self._gallery.path), index.model, str(config.state_dir))
-        live = Live(self._snapshot, self._memory.find)
         with (
             Monitor(config.metrics.bind, version=version(), model=index.model, device=device) as monitor,
             Bus(config, list(self._tallies), insecure=insecure) as bus,
-            ControlServer(config.control_path, facts, live) as control,
+            ControlServer(
+                config.control_path, facts, Live(self._snapshot, self._memory.find, bus.status)
+            ) as control,
         ):
             self._monitor, self._bus = monitor, bus
             started = events.Started(version(), device, index.model, index.revision, list(self._tallies))
@@ -80,9 +85,10 @@ class Service:
         # Files play from now on: their frames count from here, not from the start of the waiting.
         started = StartTime.now()
         with (
-            self._pipeline(started) as pipeline,
+            self._opened_pipeline(started) as pipeline,
             Cameras(self._config.camera, started) as cameras,
         ):
+            self._pipeline = pipeline
             narrator = Narrator(
                 self._config, pipeline, self._tallies, self._memory, self._monitor, started.monotonic_ns
             )
@@ -90,7 +96,9 @@ class Service:
             while not (self._stop.is_set() or cameras.ended):
                 check()
                 self._bus.check()
-                happened = seeing.watch(cameras.gather(GATHER_S))
+                gathered = cameras.gather(GATHER_S)
+                note_arrivals(self._tallies, gathered)
+                happened = seeing.watch(gathered)
                 self._follow_gallery(pipeline)
                 for event in narrator.tell(happened):
                     self._send(event)
@@ -98,7 +106,7 @@ class Service:
             for event in narrator.end():
                 self._send(event)
 
-    def _pipeline(self, started: StartTime) -> Pipeline:
+    def _opened_pipeline(self, started: StartTime) -> Pipeline:
         cameras = self._config.camera
         live = {camera.name for camera in cameras if camera.realtime or parse(camera.source).live}
         return self._stage.pipeline(started, [camera.name for camera in cameras], frozenset(live))
@@ -139,10 +147,18 @@ class Service:
         if not self._heartbeat.has_come():
             return
         self._monitor.status(", ".join(f"{name} {tally.state}" for name, tally in self._tallies.items()))
-        uptime_s = round(time.monotonic() - self._up_since_s, 3)
-        told = pulses(self._tallies, {} if cameras is None else cameras.counts)
-        refused = [events.Refused(reason, count) for reason, count in self._bus.refused.most_common()]
-        self._send(events.daemon(events.Heartbeat(uptime_s, self._bus.overruns, told, refused)))
+        counts = {} if cameras is None else cameras.counts
+        index = self._stage.index if self._pipeline is None else self._pipeline.index
+        beat = events.Heartbeat(
+            uptime_s=round(time.monotonic() - self._up_since_s, 3),
+            overruns=self._bus.overruns,
+            cameras=pulses(self._tallies, counts, time.monotonic_ns()),
+            refused=[events.Refused(reason, count) for reason, count in self._bus.refused.most_common()],
+            gallery=events.GalleryPulse(index.revision, len(index.people), len(index)),
+            memory_mb=megabytes(resident_bytes()),
+            gpu_memory_mb=megabytes(gpu_bytes()),
+        )
+        self._send(events.daemon(beat))
 
     @contextmanager
     def _last_word(self) -> Iterator[None]:

@@ -134,6 +134,16 @@ class Unfit:
 
 
 @dataclass(frozen=True, slots=True)
+class Reopened:
+    """Why one camera had to be opened again."""
+
+    reason: str
+    """A code, one of capture_messages.Cause."""
+    count: int
+    """How often it was lost or could not be opened for that, since the daemon started."""
+
+
+@dataclass(frozen=True, slots=True)
 class CameraPulse:
     """How one camera fares."""
 
@@ -149,6 +159,30 @@ class CameraPulse:
     """Of those, how many gave way to a newer one before the pipeline could see them."""
     unfit: Sequence[Unfit]
     """The most frequent reason first."""
+    reason: str | None = None
+    """Why it is in this state, one line for people; None: there is nothing to say."""
+    since: str | None = None
+    """Since when, RFC 3339; None: nothing was told yet."""
+    frame_age_s: float | None = None
+    """Since its newest frame was grabbed; None: none came yet."""
+    reopened: Sequence[Reopened] = ()
+    """The most frequent reason first."""
+
+
+@dataclass(frozen=True, slots=True)
+class GalleryPulse:
+    """Whom the daemon can name now; part of each heartbeat."""
+
+    revision: int
+    """Of the gallery."""
+    people: int
+    """Who has at least one reference of the daemon's model."""
+    references: int
+    """Of them all."""
+
+
+NOBODY = GalleryPulse(0, 0, 0)
+"""An empty gallery."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +207,12 @@ class Heartbeat:
     """In the order of the configuration."""
     refused: Sequence[Refused] = ()
     """Peers that were not let in since the start, the most frequent reason first."""
+    gallery: GalleryPulse = NOBODY
+    """Who may be named."""
+    memory_mb: float | None = None
+    """Resident memory of the daemon's own process, megabytes of 10**6 bytes; None: not known."""
+    gpu_memory_mb: float | None = None
+    """What PyTorch holds on GPUs, in the same unit; None: no GPU is used."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from daemon.cli import (
     people,
     replay,
     run,
+    status,
     watch,
 )
 from daemon.errors import UsageError
@@ -40,6 +41,7 @@ app = typer.Typer(
 for commands in (
     demo,
     run,
+    status,
     people,
     identify,
     compare,

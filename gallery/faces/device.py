@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 
 DEVICE_PATTERN = re.compile(r"auto|cpu|cuda(:\d+)?")
 
@@ -34,6 +35,16 @@ def describe(device: str) -> str:
         return f"CPU, {threads} thread{'' if threads == 1 else 's'}"
     index = _cuda_index(device)
     return f"CUDA {index}: {torch.cuda.get_device_name(index)}"
+
+
+def gpu_bytes() -> int | None:
+    """What PyTorch holds of all GPUs' memory, the driver's own part apart; None: this process uses none."""
+    # Whoever uses a GPU has loaded it; to ask must not.
+    torch = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_initialized():
+        return None
+    reserved = [int(torch.cuda.memory_reserved(index)) for index in range(torch.cuda.device_count())]
+    return sum(reserved)
 
 
 def _cuda_index(device: str) -> int:

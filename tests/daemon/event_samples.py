@@ -8,6 +8,7 @@ from daemon import events
 from daemon.events import (
     CameraPulse,
     Event,
+    GalleryPulse,
     Heartbeat,
     JournalFailed,
     JournalPulse,
@@ -15,6 +16,7 @@ from daemon.events import (
     Mark,
     Picture,
     Refused,
+    Reopened,
     Sighting,
     Stamp,
     Started,
@@ -145,12 +147,20 @@ def every_event() -> list[Event]:
     pulses = [
         CameraPulse("door", "online", 1740, 1102, 637, [Unfit("blurred", 41), Unfit("profile", 7)]),
         CameraPulse("yard", "starting", 0, 0, 0, []),
+        CameraPulse(
+            *("gate", "offline", 9, 9, 0, []),
+            reason="no picture for 5 s",
+            since="2026-03-01T08:30:00.000000Z",
+            frame_age_s=6.25,
+            reopened=[Reopened("silent", 2)],
+        ),
     ]
     return [
         events.daemon(Started("0.1.0", "CPU, 2 threads", NAMED.model, 12, ["door", "yard"])),
         events.camera(CameraChange("door", "online", None)),
         events.camera(CameraChange("door", "online", "it answers again")),
         events.daemon(Heartbeat(60.001, 0, pulses)),
+        events.daemon(Heartbeat(60.5, 0, [], [], GalleryPulse(12, 2, 7), 412.5, 130.0)),
         events.daemon(Heartbeat(61, 1, [], [Refused("unknown_key", 3), Refused("silent", 1)])),
         events.sighting(NAMED),
         events.sighting(NOBODY_ENROLLED),

@@ -344,6 +344,22 @@ def test_who_is_present_is_told_as_the_events_told_it() -> None:
     assert presence.now()[0] == 45
 
 
+def test_the_status_is_what_the_daemon_said_of_itself_last(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with Recorder(tmp_path / "file" / "journal.db", EPOCH, FOREVER) as recorder:
+        presence = Presence(["door"], recorder.head)
+        with ReplayServer("tcp://127.0.0.1:*", recorder, presence) as server, asker(server.bound) as peer:
+            nothing = {"epoch": EPOCH, "started": None, "heartbeat": None, "silent_s": None}
+            assert peer.ask(op="status") == nothing
+            for uptime_s in (1.0, 2.0):
+                presence.note(events.daemon(events.Heartbeat(uptime_s, 0, [])), None)
+            presence.note(events.daemon(events.Stopping("SIGTERM")), 7)
+            answer = peer.ask(op="status")
+            assert (answer["started"], answer["heartbeat"]["uptime_s"]) == (None, 2.0)
+            assert 0 <= answer["silent_s"] < 20
+            assert "known are op, id" in peer.ask(op="status", topics=[])["error"]
+
+
 def test_present_is_answered_also_while_the_journal_can_not_be_read(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with Recorder(tmp_path / "file" / "journal.db", EPOCH, FOREVER) as recorder:

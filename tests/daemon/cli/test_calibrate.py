@@ -179,7 +179,7 @@ def test_a_running_daemons_gallery_is_calibrated_over_its_socket(visaged: Shell)
     enrol_points(visaged, {"Ann": [0.0, 0.0], "Bea": [9.0, 0.0]})
     state = visaged.folder / "state"
     facts = Facts("1.0", str(state / "gallery.db"), MODEL, str(state))
-    live = Live(lambda camera: None, lambda track: None)
+    live = Live(lambda camera: None, lambda track: None, dict)
     with ControlServer(state / "control.sock", facts, live):
         assert visaged("calibrate", "--fmr", "0.0001").code == 0
     with gallery_of(visaged) as gallery:

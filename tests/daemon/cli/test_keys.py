@@ -24,7 +24,7 @@ def daemon_of(visaged: Shell, state: Path) -> Iterator[None]:
     Gallery.open(state / "gallery.db").close()
     facts = Facts("1.0", str(state / "gallery.db"), "test-model", str(state))
     with ControlServer(
-        visaged.folder / "state" / "control.sock", facts, Live(lambda camera: None, lambda track: None)
+        visaged.folder / "state" / "control.sock", facts, Live(lambda camera: None, lambda track: None, dict)
     ):
         yield
 

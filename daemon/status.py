@@ -1,0 +1,70 @@
+"""How a running daemon fares, asked of itself: for `visaged status`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from daemon.errors import UsageError
+
+if TYPE_CHECKING:
+    from daemon.config import Config
+
+ANSWER_S = 3.0
+"""A daemon that lives answers within a tenth of it."""
+SILENT_S = 10.0
+"""Its main loop says something every second; one that has not for so long is stuck."""
+
+Status = dict[str, Any]
+"""JSON, as the command prints it."""
+
+
+class NoAnswer(Exception):
+    """No daemon says how it fares; the text says why, and what to do."""
+
+
+def ask_status(config: Config, replay: str | None = None, keys: Path | None = None) -> Status:
+    """Over the replay socket, or the control socket where that is off or lets in nobody without a key.
+
+    replay: of another daemon than the configured one. Raises NoAnswer.
+    """
+    keys = keys or config.client.keys
+    has_replay = config.events.replay != "off" and (keys is not None or not config.events.curve)
+    if replay is None and not has_replay:
+        return _status_of(_over_control(config))
+    return _status_of(_over_replay(replay or config.events.replay, keys))
+
+
+def _over_replay(endpoint: str, keys: Path | None) -> Status:
+    from daemon.client import ask
+
+    try:
+        return ask({"op": "status"}, replay=endpoint, keys=keys, timeout_s=ANSWER_S)
+    except TimeoutError:
+        key = "does it know this key?" if keys else "does it ask for a key ([client] keys)?"
+        raise NoAnswer(f"no daemon answers at {endpoint}: is one running, and {key}") from None
+    except ValueError as error:
+        raise NoAnswer(str(error)) from None
+
+
+def _over_control(config: Config) -> Status:
+    from daemon.control_client import RemoteGallery, is_running
+
+    try:
+        if not is_running(config.control_path):
+            raise NoAnswer(f"no daemon answers at {config.control_path}: start one with visaged run")
+        with RemoteGallery(config.control_path) as remote:
+            return remote.status()
+    except UsageError as error:
+        raise NoAnswer(str(error)) from None
+
+
+def _status_of(answer: Status) -> Status:
+    """One flat document of what the daemon said last."""
+    started, beat, silent_s = (answer.get(key) for key in ("started", "heartbeat", "silent_s"))
+    if started is None or beat is None or silent_s is None:
+        raise NoAnswer("the daemon is only starting: ask again in a second")
+    if silent_s > SILENT_S:
+        raise NoAnswer(f"the daemon answers, but its main loop has been stuck for {silent_s:.0f} s")
+    told = {key: started[key] for key in ("version", "device", "model")}
+    return {**told, "epoch": answer["epoch"], "silent_s": silent_s, **beat}

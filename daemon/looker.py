@@ -18,15 +18,22 @@ class Looker:
         self._search: Future[list[Faces]] | None = None
         self._cameras: tuple[str, ...] = ()
         self._found: dict[str, Faces] = {}
+        self._begun = 0
 
     @property
     def idle(self) -> bool:
         """Whether a search may be begun."""
         return self._search is None
 
+    @property
+    def under_way(self) -> int | None:
+        """The number of the search that lasts; None: none does."""
+        return None if self._search is None or self._search.done() else self._begun
+
     def search(self, frames: Sequence[Frame]) -> None:
         """Begins to search these frames, one a camera."""
         assert self._search is None
+        self._begun += 1
         self._cameras = tuple(frame.camera for frame in frames)
         self._search = self._pool.submit(self._detector.detect, [frame.bgr for frame in frames])
 

@@ -61,6 +61,11 @@ class Pipeline:
         self._looker.forget(camera)
         return self._views[camera].end()
 
+    @property
+    def under_way(self) -> int | None:
+        """As Looker.under_way: one number for as long as one search of whole frames lasts."""
+        return self._looker.under_way
+
     def __enter__(self) -> Self:
         return self
 

@@ -24,6 +24,7 @@ from daemon.playback import Stage
 from daemon.resident import megabytes, resident_bytes
 from daemon.seeing import Seeing
 from daemon.sources import parse
+from daemon.stuck import StuckWatch
 from daemon.tally import Tally, note_arrivals, pulses
 from daemon.version import version
 from gallery.errors import GalleryError
@@ -58,6 +59,7 @@ class Service:
         self._gallery_poll = Moment(GALLERY_POLL_S)
         self._gallery_failed = False
         self._memory = Memory(config.tracker.remember_s)
+        self._stuck = StuckWatch()
         self._pipeline: Pipeline | None = None
         """None: no camera was begun with yet."""
 
@@ -143,7 +145,9 @@ class Service:
 
     def _beat(self, cameras: Cameras | None) -> None:
         """Says that we live, now that the loop has handed on its work; cameras: None before there are any."""
-        self._monitor.turned()
+        under_way = None if self._pipeline is None else self._pipeline.under_way
+        if not self._stuck.is_stuck(under_way, time.monotonic()):
+            self._monitor.turned()
         if not self._heartbeat.has_come():
             return
         self._monitor.status(", ".join(f"{name} {tally.state}" for name, tally in self._tallies.items()))

@@ -1,6 +1,7 @@
 """Two faces at the limit: a man half turned away who should be named at once, a look-alike who never should.
 
-uv run python -m benchmarks.limits [--encoder dlib|sface] [--clips DIR] [--json]
+uv run python -m benchmarks.limits [--encoder dlib|sface] [--mirror] [--alignment mtcnn|dlib] [--clips DIR]
+    [--json]
 
 Samples every so many frames, and how much of their variance counts as distance: from which frame on the man
 is named, and from how many pictures of his look-alike another man is named for a while.
@@ -43,11 +44,16 @@ def main() -> None:
     )
     parser.add_argument("--clips", type=Path, default=CLIPS, help="folder with clips/ and gallery/")
     parser.add_argument("--encoder", default="dlib", choices=("dlib", "sface"))
+    parser.add_argument("--mirror", action="store_true")
+    parser.add_argument("--alignment", default="mtcnn", choices=("mtcnn", "dlib"))
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     from daemon.engine import build_engine
 
-    config = Config(daemon=DaemonConfig(device="cpu"), encoder=EncoderConfig(name=options.encoder))
+    config = Config(
+        daemon=DaemonConfig(device="cpu"),
+        encoder=EncoderConfig(name=options.encoder, alignment=options.alignment, mirror=options.mirror),
+    )
     engine, _ = build_engine(config)
     clips = options.clips / "clips"
     man = samples(engine, clips / "short_hamilton_clip.mp4", MIRANDA_FRAMES)

@@ -18,7 +18,7 @@ from gallery.people import PersonName
 from tests.conftest import REPOSITORY
 from tests.daemon.event_samples import RECOGNIZED
 from tests.daemon.listening import await_subscribers
-from tests.daemon.test_events_doc import snippet
+from tests.daemon.test_subscribing_doc import snippet
 
 ANN, BOB, YUNA = (PersonName(str(number), name) for number, name in enumerate(("Ann", "Bob", "김연아")))
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gallery.faces.mtcnn import compiler
-from gallery.faces.mtcnn.pyramid import Strip
+from gallery.faces.mtcnn.pyramid import COLOURS, Strip
 from gallery.faces.types import BgrImage
 
 
@@ -23,8 +23,11 @@ class IntegralImage:
 
     def __init__(self, bgr: BgrImage) -> None:
         self.height, self.width = bgr.shape[:2]
-        # int32[height + 1, width + 1, 3]; the first row and column are 0.
-        self._sums = torch.from_numpy(cv2.integral(bgr, sdepth=cv2.CV_32S))
+        # int32[height + 1, width + 1, 3]; the first row and column are 0. One more number lies behind them.
+        self._flat = np.zeros((self.height + 1) * (self.width + 1) * COLOURS + 1, np.int32)
+        sums = self._flat[:-1].reshape(self.height + 1, self.width + 1, COLOURS)
+        cv2.integral(bgr, sums, sdepth=cv2.CV_32S)
+        self._sums = torch.from_numpy(sums)
 
     def strip(self, strip: Strip) -> Tensor:
         """Rows of a pyramid level: float32[1, 3, rows, columns], channels-last."""
@@ -44,8 +47,8 @@ class IntegralImage:
         return averages.view(len(boxes), side, side, 3).permute(0, 3, 1, 2)
 
     def flat(self) -> NDArray[np.int32]:
-        """The running sums, row by row: int32[(height + 1) * (width + 1) * 3]."""
-        return self._sums.view(-1).numpy()
+        """The running sums, row by row, and one number more: int32[(height + 1) * (width + 1) * 3 + 1]."""
+        return self._flat
 
     def _gathered_crops(self, boxes: Tensor, side: int) -> Tensor:
         index = torch.arange(side + 1)

@@ -111,9 +111,13 @@ def _strips(scale: float, width: int, rows: Windows, columns: Windows) -> Iterat
         seen = slice(STRIDE_PX * first, STRIDE_PX * (last - 1) + CELL_PX)
         part = Windows(rows.starts[seen], rows.ends[seen])
         lengths = columns.lengths.repeat_interleave(COLOURS)
-        flat = _flat(part, COLOURS * (width + 1), part.lengths), _flat(columns, COLOURS, lengths)
+        # The even columns first.
+        order = torch.arange(len(columns.starts))
+        order = torch.cat([order[::2], order[1::2]])
+        dealt = Windows(columns.starts[order], columns.ends[order])
+        flat = _flat(part, COLOURS * (width + 1)), _flat(dealt, COLOURS)
         yield Strip(scale, first, last - first, across, part, columns, part.lengths[:, None], lengths, flat)
 
 
-def _flat(windows: Windows, apart: int, lengths: Tensor) -> Flat:
-    return (windows.starts * apart).numpy(), (windows.ends * apart).numpy(), lengths.numpy()
+def _flat(windows: Windows, apart: int) -> Flat:
+    return (windows.starts * apart).numpy(), (windows.ends * apart).numpy(), windows.lengths.numpy()

@@ -172,7 +172,7 @@ def test_what_numba_kept_is_found_again_unless_any_line_has_changed(
     monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
     found = []
     for made_of in ("these lines", "these lines", "other lines"):
-        function: Any = compiling.compiled(areas.crops(made_of), CROPS)
+        function: Any = compiling.compiled(areas.crops(made_of, 24), CROPS)
         found.append(sum(function.stats.cache_hits.values()))
     assert found == [0, 1, 0]
 

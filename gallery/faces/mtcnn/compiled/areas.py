@@ -41,33 +41,45 @@ def subtract_pixels(_: Any, source: Any, right: Any, left: Any, result: Any, pla
 
 
 @register_jitable
-def average_row(sums, above, below, row_length, columns, stripe, windows, averages, first) -> None:
-    """One row of windows: from the sums' rows that begin at `above` and `below`, into averages[first:].
+def average_row(sums, above, below, row_length, columns, stripe, windows, level, first, plane) -> None:
+    """One row of a level, from the sums' rows that begin at `above` and `below`, in six planes from `first`.
 
-    columns: where in a row the windows start and end (three numbers a pixel), and their lengths, each thrice.
+    columns: where in a row the windows start and end, and their lengths, those of even columns first. Planes
+    are `plane` numbers apart: of each colour that of the even columns, then that of the odd ones.
     """
     starts, ends, lengths = columns
-    begin, above, below, first = np.uint64(starts[0]), np.uint64(above), np.uint64(below), np.uint64(first)
+    begin, above, below = np.uint64(starts[0]), np.uint64(above), np.uint64(below)
     # Counted without a sign, so that numba need not ask at each number whether it counts from the end.
-    for i in range(begin, np.uint64(ends[-1] + 3)):
+    for i in range(begin, np.uint64(ends.max() + 3)):
         stripe[i] = sums[below + i] - sums[above + i]
     for column in range(len(starts)):
-        subtract_pixels(stripe, ends[column], starts[column], windows, 3 * column)
+        subtract_pixels(stripe, ends[column], starts[column], windows, 4 * column)
+    even = (len(starts) + 1) // 2
+    _divide(windows, row_length, lengths[:even], level, first, plane)
+    _divide(windows[4 * even :], row_length, lengths[even:], level, first + plane, plane)
+
+
+@register_jitable
+def _divide(windows, row_length, lengths, level, first, plane) -> None:
+    """Two divisions, as interpolate does it, to the last bit."""
+    blue, green, red = np.uint64(first), np.uint64(first + 2 * plane), np.uint64(first + 4 * plane)
     for i in range(np.uint64(len(lengths))):
-        averages[first + i] = np.float32(windows[i]) / row_length / lengths[i]
+        level[blue + i] = np.float32(windows[4 * i]) / row_length / lengths[i]
+        level[green + i] = np.float32(windows[4 * i + 1]) / row_length / lengths[i]
+        level[red + i] = np.float32(windows[4 * i + 2]) / row_length / lengths[i]
 
 
-def crops(stamp: str) -> Callable[..., None]:
+def crops(stamp: str, side: int) -> Callable[..., None]:
+    row = 3 * side
+
     def average(sums, width, boxes, averages) -> None:
-        """Boxes int64[n, 4] of a picture so wide, the ends exclusive, as float32[n, side, 3 * side]."""
+        """Boxes int64[n, 4] of a picture so wide, the ends exclusive, as float32[n * side * side * 3]."""
         stamp  # noqa: B018
-        count, side, _ = averages.shape
-        flat = averages.reshape(averages.size)
         starts, ends = np.empty(side, np.int64), np.empty(side, np.int64)
-        lengths = np.empty(3 * side, np.float32)
-        stripe, windows = np.zeros(3 * width + 4, np.int32), np.zeros(3 * side + 1, np.int32)
+        lengths = np.empty(row, np.float32)
+        upper, lower = np.zeros(row + 1, np.int32), np.zeros(row + 1, np.int32)
         row_sums = 3 * (width + 1)
-        for box in range(count):
+        for box in range(len(boxes)):
             left, top, right, bottom = boxes[box, 0], boxes[box, 1], boxes[box, 2], boxes[box, 3]
             for column in range(side):
                 start = left + column * (right - left) // side
@@ -75,13 +87,15 @@ def crops(stamp: str) -> Callable[..., None]:
                 starts[column], ends[column] = 3 * start, 3 * end
                 for colour in range(3):
                     lengths[3 * column + colour] = end - start
-            columns = starts, ends, lengths
-            for row in range(side):
-                start = top + row * (bottom - top) // side
-                end = top - (-(row + 1) * (bottom - top) // side)
-                average_row(
-                    sums, start * row_sums, end * row_sums, np.float32(end - start), columns, stripe, windows,
-                    flat, (box * side + row) * 3 * side,
-                )  # fmt: skip
+            for line in range(side):
+                start = top + line * (bottom - top) // side
+                end = top - (-(line + 1) * (bottom - top) // side)
+                above, below, length = start * row_sums, end * row_sums, np.float32(end - start)
+                for column in range(side):
+                    subtract_pixels(sums, above + ends[column], above + starts[column], upper, 3 * column)
+                    subtract_pixels(sums, below + ends[column], below + starts[column], lower, 3 * column)
+                target = np.uint64((box * side + line) * row)
+                for i in range(np.uint64(row)):
+                    averages[target + i] = np.float32(lower[i] - upper[i]) / length / lengths[i]
 
     return average

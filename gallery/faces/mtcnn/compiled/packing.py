@@ -8,6 +8,7 @@ from torch import Tensor
 
 from gallery.faces.mtcnn import weights
 from gallery.faces.mtcnn.compiled import winograd
+from gallery.faces.mtcnn.compiled.first_layer import TOGETHER
 from gallery.faces.mtcnn.compiled.vectors import block, padded
 from gallery.faces.mtcnn.nets import difference, on_pixels
 
@@ -20,8 +21,11 @@ def pnet() -> Packed:
     """As levels.pnet takes them."""
     tensors = weights.load("pnet")
     logit, offsets = _outputs(tensors, "conv4_1", ["conv4_2"])
+    weight, bias = on_pixels(tensors["conv1.weight"], tensors["conv1.bias"])
     return (
-        *_first(tensors),
+        _in_groups(weight.numpy()),
+        bias.numpy(),
+        tensors["prelu1.weight"].numpy(),
         *_layer(tensors, "2"),
         *_layer(tensors, "3"),
         _in_blocks(logit),
@@ -61,6 +65,12 @@ def onet() -> Packed:
         _in_blocks(weight),
         *_filled(bias),
     )
+
+
+def _in_groups(weight: Floats) -> Floats:
+    """[outputs, inputs, rows, columns] -> groups of outputs; in each by row, input and column."""
+    groups = weight.reshape(-1, TOGETHER, *weight.shape[1:])
+    return np.ascontiguousarray(groups.transpose(0, 3, 2, 4, 1)).ravel()
 
 
 def _first(tensors: Tensors) -> Packed:

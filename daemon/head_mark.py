@@ -11,8 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-SLOT = struct.Struct("<8sQQI")
-"""Name, generation, head, whether the journal was closed in order. A CRC-32 of these follows."""
+SLOT = struct.Struct("<8sQQI36s")
+"""Name, generation, head, whether the journal was closed in order, boot. A CRC-32 of these follows."""
 CHECKSUM = struct.Struct("<I")
 NAME = b"vsg-head"
 SLOT_BYTES = 512
@@ -30,8 +30,9 @@ class Mark:
 
     head: int
     """The highest number ever given; 0: none."""
-    clean: bool
-    """Whether the journal was closed in order since."""
+    sound: bool
+    """The journal was closed in order since; or this machine has not gone down: then all that was written is
+    there, whatever became of the process."""
 
 
 class HeadMark:
@@ -41,6 +42,7 @@ class HeadMark:
         """Opens or makes it; JournalInUse where another process has it, OSError where it can't be had."""
         self.path = path
         """The file."""
+        self._boot = boot()
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -63,7 +65,7 @@ class HeadMark:
     def write(self, head: int, *, clean: bool = False) -> None:
         """Puts it over the older slot. It survives the end of the process; after sync, that of the power."""
         self._generation += 1
-        slot = SLOT.pack(NAME, self._generation, head, clean)
+        slot = SLOT.pack(NAME, self._generation, head, clean, self._boot)
         slot += CHECKSUM.pack(zlib.crc32(slot))
         os.pwrite(self._descriptor, slot.ljust(SLOT_BYTES, b"\0"), self._generation % SLOTS * SLOT_BYTES)
 
@@ -86,7 +88,16 @@ class HeadMark:
                 continue
             if CHECKSUM.unpack_from(slot, SLOT.size)[0] != zlib.crc32(slot[: SLOT.size]):
                 continue
-            _, generation, head, clean = SLOT.unpack_from(slot)
+            _, generation, head, clean, written_in = SLOT.unpack_from(slot)
             if generation > newest[0]:
-                newest = (generation, Mark(head, bool(clean)))
+                same = written_in.rstrip(b"\0") == self._boot != b""
+                newest = (generation, Mark(head, bool(clean) or same))
         return newest
+
+
+def boot() -> bytes:
+    """Differs after each start of the machine; empty where that can't be told."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_bytes().strip()[:36]
+    except OSError:
+        return b""

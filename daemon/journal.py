@@ -21,8 +21,10 @@ logger = logging.getLogger(__name__)
 
 BITE_EVENTS = 200
 """Deleted in one transaction: 2 ms, so that nobody waits long for the next commit."""
-BITE_PAGES = 256
+BITE_PAGES = 64
 """Given back to the file system in one transaction."""
+SLACK_BYTES = 4 << 20
+"""The file may be larger by so much than what is kept: emptied pages are used again soon."""
 TIDY_COMMITS = 500
 """After so many the write-ahead log, of some 8 MB then, is moved into the file, which takes about 10 ms."""
 
@@ -83,8 +85,11 @@ class Journal:
         """Of the numbers that were given and lost, the highest; 0: none."""
 
     @classmethod
-    def open(cls, path: Path, epoch: str) -> Self:
-        """Opens, makes or saves it. JournalRefused, sqlite3.Error or OSError where it can't be had."""
+    def open(cls, path: Path, epoch: str, *, suspected: bool = False) -> Self:
+        """Opens, makes or saves it. JournalRefused, sqlite3.Error or OSError where it can't be had.
+
+        suspected: it is read through, even where its mark says that this is not needed.
+        """
         make_folder(path.parent)
         try:
             mark = HeadMark(path.with_name(path.name + ".head"))
@@ -95,12 +100,12 @@ class Journal:
         with contextlib.ExitStack() as opened:
             opened.enter_context(mark)
             found = mark.found
-            connection = open_connection(
-                path, ours=found is not None, checked=found is not None and found.clean
-            )
+            head = 0 if found is None else found.head
+            sound = found is not None and found.sound and not suspected
+            connection = open_connection(path, ours=found is not None, head=head, sound=sound)
             opened.callback(connection.close)
             journal = cls(connection, mark, path, epoch)
-            journal._begin(0 if found is None else found.head)
+            journal._begin(head)
             opened.pop_all()
         return journal
 
@@ -153,10 +158,10 @@ class Journal:
         if last is not None:
             self._delete(last)
             return True
-        if pages * page_bytes > keep.bytes and free > BITE_PAGES:
-            self._connection.execute(f"PRAGMA incremental_vacuum({BITE_PAGES})").fetchall()
-            # As many pages as many commits.
-            self._commits += TIDY_COMMITS // 4
+        if pages * page_bytes > keep.bytes + SLACK_BYTES and free > BITE_PAGES:
+            # execute() would give back one page and no more.
+            self._connection.executescript(f"PRAGMA incremental_vacuum({BITE_PAGES})")
+            self._commits += BITE_PAGES // 4
             return True
         return False
 

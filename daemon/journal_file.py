@@ -35,11 +35,12 @@ class JournalRefused(UsageError):
     """The file is not ours to write to: one line that says what would be right."""
 
 
-def open_connection(path: Path, *, ours: bool, checked: bool) -> sqlite3.Connection:
+def open_connection(path: Path, *, ours: bool, head: int, sound: bool) -> sqlite3.Connection:
     """A connection to a sound journal, made or saved where need be; any thread may use it, one at a time.
 
-    ours: a mark lies beside it, so whatever is there was a journal of ours. checked: it was closed in order
-    and need not be read through. JournalRefused, sqlite3.Error or OSError where it can't be had.
+    ours: a mark lies beside it, so whatever is there was a journal of ours. head: the number up to which it
+    should reach. sound: if it does, it need not be read through. JournalRefused, sqlite3.Error or OSError
+    where it can't be had.
     """
     _sweep(path)
     if not path.exists():
@@ -48,7 +49,7 @@ def open_connection(path: Path, *, ours: bool, checked: bool) -> sqlite3.Connect
         _put(build(path), path)
     try:
         _recognise(path, ours)
-        return _connect_checked(path, checked)
+        return _connect_checked(path, head if sound else None)
     except sqlite3.DatabaseError as error:
         if not is_damage(error):
             raise
@@ -64,10 +65,11 @@ def open_connection(path: Path, *, ours: bool, checked: bool) -> sqlite3.Connect
     kept = _set_aside(path)
     _put(new, path)
     logger.error("%s events of %s are saved; the damaged file stays as %s", saved, path, kept.name)
-    return _connect_checked(path, checked=True)
+    return _connect_checked(path, 0)
 
 
-def _connect_checked(path: Path, checked: bool) -> sqlite3.Connection:
+def _connect_checked(path: Path, trusted_head: int | None) -> sqlite3.Connection:
+    """trusted_head: it is read through if it does not reach so far; None: in any case."""
     uri = f"{path.absolute().as_uri()}?mode=rw"
     # Opened by whoever starts the daemon, used by the thread that writes.
     connection = sqlite3.connect(
@@ -78,7 +80,7 @@ def _connect_checked(path: Path, checked: bool) -> sqlite3.Connection:
         connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
         connection.execute(f"PRAGMA journal_size_limit = {LOG_BYTES}")
         _check_version(connection, path)
-        if not checked:
+        if trusted_head is None or _head(connection) < trusted_head:
             _check(connection)
     except BaseException:
         connection.close()
@@ -94,6 +96,11 @@ def _check_version(connection: sqlite3.Connection, path: Path) -> None:
         )
     for table in ("event LIMIT 1", "topic", "hole"):
         connection.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608
+
+
+def _head(connection: sqlite3.Connection) -> int:
+    query = "SELECT max(coalesce((SELECT max(seq) FROM event), 0), coalesce((SELECT max(last) FROM hole), 0))"
+    return int(connection.execute(query).fetchone()[0])
 
 
 def _check(connection: sqlite3.Connection) -> None:

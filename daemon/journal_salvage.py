@@ -68,18 +68,34 @@ def _by_pages(path: Path, newest: int | None) -> Iterator[Row]:
     """Those that follow, in step, from wherever they lie in the file; None: the longest row of them."""
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            place_of = dict(journal_leaves.places(content))
-            seq = _longest_run(place_of) if newest is None else newest + 1
-            while seq in place_of:
-                made_us, body = journal_leaves.record(content, place_of[seq])
-                topic = _topic(seq, body)
-                if topic is None:
+            places: dict[int, list[int]] = {}
+            for number, place in journal_leaves.places(content):
+                places.setdefault(number, []).append(place)
+            seq = _longest_run(places) if newest is None else newest + 1
+            while seq in places:
+                row = _row(content, seq, places[seq])
+                if row is not None:
+                    newest = seq
+                    yield row
+                elif newest is not None:
                     return
-                yield seq, topic, made_us, body
                 seq += 1
     except (OSError, ValueError):
-        # An empty file, or the first that is no event.
+        # An empty file.
         return
+
+
+def _row(content: journal_leaves.Content, seq: int, places: Iterable[int]) -> Row | None:
+    """The event of this number at one of these places, of which others only look like one."""
+    for place in places:
+        try:
+            made_us, body = journal_leaves.record(content, place)
+        except journal_leaves.Malformed:
+            continue
+        topic = _topic(seq, body)
+        if topic is not None:
+            return seq, topic, made_us, body
+    return None
 
 
 def _longest_run(numbers: Iterable[int]) -> int:

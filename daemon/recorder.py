@@ -27,6 +27,8 @@ RETRY_S, RETRY_MAX_S = 3.0, 60.0
 """How often a journal that failed is tried again: ever more rarely, if it fails again soon."""
 GOOD_S = 60.0
 """After so long without a failure, the next one is a first one."""
+OPEN_S = 20.0
+"""How long the start waits for a journal that has to be read through; 512 MB take about 10 s."""
 TRIM_S = 1.0
 """How often it is looked whether something need not be kept any more."""
 CLOSE_S = 0.5
@@ -47,14 +49,15 @@ class Recorder:
     """Stores events one batch after the other; what fails is tried again by itself."""
 
     def __init__(self, path: Path, epoch: str, keep: Keep) -> None:
-        """Opens the journal at once; JournalRefused where the file is not ours, while a failing disk is no
-        reason not to start.
+        """Opens the journal at once; JournalRefused where the file is not ours.
+
+        A failing disk, or a file that takes long to be checked or saved, is no reason not to start.
         """
         self.path = path
         """The journal's file."""
         self.epoch = epoch
         """This run of the daemon."""
-        self.reason: str | None = None
+        self.reason: str | None = f"{path} is being checked"
         """Why nothing can be stored; None: it can."""
         self.openings = 0
         """Rises when the file may be another than before, for those who read it."""
@@ -68,16 +71,21 @@ class Recorder:
         self._retry_s = RETRY_S
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._suspicion: Exception | None = None
+        self._is_damaged = False
         self._finished_s: float | None = None
         self._journal: Journal | None = None
-        try:
-            self._open()
-        except FAILURES as error:
-            self._fail(error)
+        self._refused: JournalRefused | None = None
+        self._opened = threading.Event()
         self._thread = threading.Thread(target=self._work, name="journal", daemon=True)
+        self._thread.start()
+        if not self._opened.wait(OPEN_S):
+            logger.warning("%s takes long to be checked: until then events are not stored", path)
+        elif self._refused is not None:
+            self.finish()
+            self._thread.join()
+            raise self._refused
 
     def __enter__(self) -> Recorder:
-        self._thread.start()
         return self
 
     def __exit__(
@@ -98,7 +106,10 @@ class Recorder:
     def store(self, events: Sequence[Event]) -> Future[list[Message]]:
         """Stored, all of them or none, when the result is there; JournalFailed if they can't be."""
         job = _Job(events)
-        self._jobs.put(job)
+        if self._opened.is_set():
+            self._jobs.put(job)
+        else:
+            job.result.set_exception(JournalFailed(self.reason))
         return job.result
 
     def suspect(self, error: Exception, opening: int) -> None:
@@ -115,6 +126,15 @@ class Recorder:
             raise RuntimeError("the thread of the journal died")
 
     def _work(self) -> None:
+        try:
+            self._open()
+            self.reason = None
+        except JournalRefused as refused:
+            self._refused, self.reason = refused, str(refused)
+        except FAILURES as error:
+            self._fail(error)
+        finally:
+            self._opened.set()
         while True:
             try:
                 job = self._jobs.get(timeout=CARE_S)
@@ -164,9 +184,10 @@ class Recorder:
             self._fail(error)
 
     def _open(self) -> None:
-        self._journal = Journal.open(self.path, self.epoch)
+        self._journal = Journal.open(self.path, self.epoch, suspected=self._is_damaged)
         self.openings += 1
         self._suspicion = None
+        self._is_damaged = False
         self.head, self.oldest = self._journal.head, self._journal.oldest
 
     def _fail(self, error: Exception) -> None:
@@ -176,6 +197,7 @@ class Recorder:
             self._retry_s = min(2 * self._retry_s, RETRY_MAX_S) if soon else RETRY_S
         self.reason = f"{self.path}: {error}"
         self._tried_s = now_s
+        self._is_damaged |= is_damage(error)
         if self._journal is not None and not is_full(error):
             # It may be damaged; opening it anew finds out.
             self._journal.close(clean=False)

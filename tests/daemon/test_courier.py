@@ -187,11 +187,10 @@ class Hang:
 def test_a_disk_that_hangs_holds_up_nothing_and_what_it_stores_late_can_be_had(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("daemon.courier.STALL_S", 0.3)
     hang = Hang(monkeypatch)
     with bus(path) as (courier, everything):
         courier.send(numbered(1))
-        received(everything, 1)
+        assert received(everything, 1)[0]["durable"]
         hang.answers.clear()
         for number in (2, 3, 4):
             courier.send(numbered(number))

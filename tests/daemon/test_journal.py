@@ -6,6 +6,7 @@ import contextlib
 import json
 import sqlite3
 import stat
+import uuid
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from daemon import events
 from daemon.events import Event, Stopping
 from daemon.frame import CameraChange
 from daemon.head_mark import HeadMark, JournalInUse, Mark
-from daemon.journal import BITE_EVENTS, BITE_PAGES, Journal, Keep
+from daemon.journal import BITE_EVENTS, BITE_PAGES, SLACK_BYTES, Journal, Keep
 from daemon.journal_file import JournalRefused
 from daemon.journal_reader import PAGE_EVENTS, JournalReader
 from daemon.journal_tables import unix_us
@@ -22,6 +23,12 @@ from tests.daemon.event_samples import RECOGNIZED
 from tests.daemon.journaling import EPOCH, kept, number_of, numbered, numbers
 
 DAY_US = 86_400 * 1_000_000
+
+
+@pytest.fixture(autouse=True)
+def _power_cuts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who opens the journal finds the machine started anew."""
+    monkeypatch.setattr("daemon.head_mark.boot", lambda: uuid.uuid4().hex.encode())
 
 
 @pytest.fixture
@@ -205,17 +212,20 @@ def test_events_older_than_is_kept_go_in_bites_and_the_newest_stays(path: Path) 
 
 
 def test_a_journal_that_is_too_large_loses_its_oldest_and_its_file_becomes_smaller(path: Path) -> None:
-    filled(path, 3_000, padding=1_000)
+    filled(path, 8_000, padding=2_000)
     with opened(path) as journal:
-        trim_all(journal, Keep(1e9, 1_000_000), 0)
+        before = path.stat().st_size
+        assert before > 16_000_000
+        # Some 40 for events and 100 for pages.
+        assert 80 < trim_all(journal, Keep(1e9, 1_000_000), 0) < 250
         journal._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         left = numbers(kept(path))
-        assert left == list(range(left[0], 3_001))
-        assert 200 < len(left) < 1_000
-        assert path.stat().st_size < 1_000_000 + (BITE_PAGES + 8) * 4096
+        assert left == list(range(left[0], 8_001))
+        assert 200 < len(left) < 450
+        assert path.stat().st_size < 1_000_000 + SLACK_BYTES + 2 * BITE_PAGES * 4096
         assert journal.oldest == left[0]
-        (message,) = journal.append([numbered(3_001)])
-        assert message.seq == 3_001
+        (message,) = journal.append([numbered(8_001)])
+        assert message.seq == 8_001
 
 
 def test_a_reader_sees_one_moment_while_the_journal_goes_on(path: Path) -> None:
@@ -380,7 +390,29 @@ def test_a_journal_put_back_from_a_backup_does_not_give_numbers_again(path: Path
             assert [reader.page(after).gap for after in (5, 9, 10, 19, 20)] == [None, None, 21, 21, None]
 
 
-def test_a_mark_says_what_was_written_last_and_whether_it_was_the_end(tmp_path: Path) -> None:
+def test_a_process_that_was_killed_leaves_a_journal_that_need_not_be_read_through(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[object] = []
+    monkeypatch.setattr("daemon.journal_file._check", looked.append)
+    for same, expected in ((True, 0), (False, 1)):
+        if same:
+            monkeypatch.setattr("daemon.head_mark.boot", lambda: b"today")
+        else:
+            monkeypatch.setattr("daemon.head_mark.boot", lambda: uuid.uuid4().hex.encode())
+        with opened(path) as journal:
+            journal.append([numbered(1)])
+            journal.close(clean=False)
+        looked.clear()
+        with opened(path) as journal:
+            assert len(looked) == expected
+            journal.close(clean=False)
+        looked.clear()
+        Journal.open(path, EPOCH, suspected=True).close()
+        assert len(looked) == 1
+
+
+def test_a_mark_says_what_was_written_last_and_whether_the_journal_can_be_trusted(tmp_path: Path) -> None:
     file = tmp_path / "mark"
     with HeadMark(file) as mark:
         assert mark.found is None

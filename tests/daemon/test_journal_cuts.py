@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +29,14 @@ class Moment:
     folder: Path
     published: dict[int, str]
     """Number to id of everything that was published until then."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _power_cuts() -> Iterator[None]:
+    """Who opens the journal finds the machine started anew."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("daemon.head_mark.boot", lambda: uuid.uuid4().hex.encode())
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -64,6 +64,10 @@ class Bus:
         """Courier.send: never waits."""
         self._courier.send(event)
 
+    def follow(self, cameras: Sequence[str]) -> None:
+        """These are the cameras from now on."""
+        self._presence.follow(cameras)
+
     def await_subscribers(self, count: int, stop: threading.Event, timeout_s: float) -> bool:
         """Courier.await_subscribers."""
         return self._courier.await_subscribers(count, stop, timeout_s)

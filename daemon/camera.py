@@ -44,6 +44,15 @@ class Camera:
         self._size: tuple[int, int] | None = None
         self._description = ""
 
+    def take_over(self, former: Camera) -> list[CameraChange]:
+        """Goes on counting where the camera of other settings stopped; what is to be told."""
+        self.counts, self._next_index = former.counts, former._next_index
+        if former.ended or former._state is None:
+            return []
+        self._state = former._state
+        changes = self._change("offline", "it is opened anew with other settings")
+        return [change for change in changes if isinstance(change, CameraChange)]
+
     def poll(self) -> list[Frame | CameraChange]:
         """What happened since the last call, in order: one frame at most. Never waits."""
         now_s = time.monotonic()

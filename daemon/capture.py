@@ -14,12 +14,15 @@ from daemon.frame import CameraChange, Frame, StartTime
 from daemon.patience import PATIENCE, Patience
 
 if TYPE_CHECKING:
+    from daemon.capture_process import CaptureProcess
     from daemon.config import CameraConfig
 
 CLOSING_S = 1.0
 """How long capture processes may take to close their cameras before they are killed."""
 KILLED_S = 0.5
 """How long one that was killed may take to be gone; one that hangs in a driver is left to the system."""
+DISMISSED_S = 0.2
+"""How long the others' frames may wait for one that was killed."""
 
 
 class Cameras:
@@ -32,13 +35,17 @@ class Cameras:
     def __init__(
         self, cameras: Sequence[CameraConfig], started: StartTime, patience: Patience = PATIENCE
     ) -> None:
+        self._patience = patience
         self._cameras = [Camera(config, started, patience) for config in cameras]
+        self._leaving: list[CaptureProcess] = []
+        """Killed, of cameras that are no more."""
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         processes = [camera.process for camera in self._cameras if camera.process is not None]
+        processes += self._leaving
         for process in processes:
             process.hang_up()
         deadline = time.monotonic() + CLOSING_S
@@ -49,6 +56,35 @@ class Cameras:
         for process in processes:
             process.wait(max(0.0, deadline - time.monotonic()))
             process.close()
+
+    def add(self, config: CameraConfig) -> None:
+        """Watches one more; a file's frames count from now."""
+        self._cameras.append(Camera(config, StartTime.now(), self._patience))
+
+    def change(self, config: CameraConfig) -> list[CameraChange]:
+        """Opens the camera of this name anew with other settings; what is to be told."""
+        place = [camera.name for camera in self._cameras].index(config.name)
+        former, camera = self._cameras[place], Camera(config, StartTime.now(), self._patience)
+        self._dismiss(former)
+        self._cameras[place] = camera
+        return camera.take_over(former)
+
+    def remove(self, name: str) -> list[CameraChange]:
+        """Watches it no more; what is to be told."""
+        (camera,) = (each for each in self._cameras if each.name == name)
+        self._cameras.remove(camera)
+        self._dismiss(camera)
+        return [] if camera.ended else [CameraChange(name, "ended", "the configuration has it no more")]
+
+    def _dismiss(self, camera: Camera) -> None:
+        """Kills its process. A webcam is free when that is gone, which takes milliseconds."""
+        if camera.process is not None:
+            camera.process.kill()
+            camera.process.wait(DISMISSED_S)
+            self._leaving.append(camera.process)
+        for process in [each for each in self._leaving if not each.running]:
+            process.close()
+            self._leaving.remove(process)
 
     @property
     def ended(self) -> bool:

@@ -32,6 +32,10 @@ class Memory:
         self._named: dict[str, Named] = {}
         self._lock = threading.Lock()
 
+    def adjust(self, remember_s: float) -> None:
+        """Goes on with this."""
+        self._remember_s = remember_s
+
     def note(self, visit: Visit) -> None:
         """Takes down whom this visit is named, if anybody; forgets who was seen too long ago."""
         if visit.person is None or not visit.track.evidence.count:

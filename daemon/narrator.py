@@ -41,7 +41,13 @@ class Narrator:
         self._tallies = tallies
         self._memory = memory
         self._monitor = monitor
+        self._origin_ns = origin_ns
         self._teller = Teller(config.encoder.threshold, origin_ns)
+
+    def adjust(self, config: Config) -> None:
+        """Goes on with this configuration."""
+        self._events = config.events
+        self._teller = Teller(config.encoder.threshold, self._origin_ns)
 
     def tell(self, happened: Sequence[Frame | CameraChange]) -> Iterator[events.Event]:
         """The events of what the cameras gave, each camera's in its order: its end after its last face."""

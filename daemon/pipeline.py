@@ -9,6 +9,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from daemon.config import TrackerConfig
 from daemon.frame import Frame
 from daemon.looker import Looker
 from daemon.track import Plan
@@ -46,9 +47,26 @@ class Pipeline:
         """Who is enrolled; replaced when the gallery changes."""
         self._engine = engine
         self._rules = rules
-        self._views = views
-        self._live = live
+        self._views = dict(views)
+        self._live = set(live)
         self._looker = Looker(engine.detector)
+
+    def add(self, camera: str, *, live: bool) -> None:
+        """One camera more, with the settings of those there are."""
+        self._views[camera] = next(iter(self._views.values())).twin()
+        if live:
+            self._live.add(camera)
+
+    def remove(self, camera: str) -> None:
+        """One less, after its `end`."""
+        del self._views[camera]
+        self._live.discard(camera)
+
+    def adjust(self, rules: Rules, settings: TrackerConfig, forget_after_s: float) -> None:
+        """Goes on with these, for all cameras."""
+        self._rules = rules
+        for view in self._views.values():
+            view.adjust(settings, rules.threshold, forget_after_s)
 
     def process(self, frames: Sequence[Frame]) -> list[Outcome]:
         """What happened on these frames, one a camera, in the order given."""

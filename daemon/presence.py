@@ -27,6 +27,11 @@ class Presence:
         self._said: dict[str, Mapping[str, Json]] = {}
         self._heard_s: float | None = None
 
+    def follow(self, cameras: Iterable[str]) -> None:
+        """These are the cameras from now on."""
+        with self._lock:
+            self._cameras = {name: self._cameras.get(name, {}) for name in cameras}
+
     def note(self, event: Event, seq: int | None) -> None:
         """An event that is published now; seq: its number, None if it has none."""
         area, _, rest = event.topic.partition("/")
@@ -39,11 +44,12 @@ class Presence:
                 self._heard_s = time.monotonic()
             if area != "face" or event.passing:
                 return
-            faces = self._cameras.setdefault(camera, {})
             track = str(event.data["track"])
             if kind == "left":
-                faces.pop(track, None)
+                # Not a new list: the camera may be no more.
+                self._cameras.get(camera, {}).pop(track, None)
             elif kind in ("recognized", "unknown", "corrected"):
+                faces = self._cameras.setdefault(camera, {})
                 faces[track] = {field: event.data[field] for field in FIELDS} | {"since": event.data["first"]}
 
     def now(self) -> tuple[int | None, dict[str, list[Mapping[str, Json]]]]:

@@ -20,13 +20,20 @@ class Seeing:
     """All cameras' sight. A file that is read in step is not watched: nobody relies on its seeing now."""
 
     def __init__(self, cameras: Sequence[CameraConfig]) -> None:
+        self._watches: dict[str, SightWatch] = {}
+        self._states: dict[str, CameraState] = {}
+        self.adjust(cameras)
+
+    def adjust(self, cameras: Sequence[CameraConfig]) -> None:
+        """These are the cameras from now on."""
         self._allowed = {
             camera.name: Allowed(frozen=live)
             for camera in cameras
             if (live := parse(camera.source).live) or camera.realtime
         }
-        self._watches: dict[str, SightWatch] = {}
-        self._states: dict[str, CameraState] = {}
+        for known in (self._watches, self._states):
+            for name in known.keys() - self._allowed.keys():
+                known.pop(name)
 
     def watch(self, happened: Sequence[Frame | CameraChange]) -> list[Frame | CameraChange]:
         """The same in its order, a change of sight before the frame that shows it, and no frozen frames."""

@@ -21,6 +21,7 @@ from daemon.monitor import Monitor
 from daemon.narrator import Narrator
 from daemon.pipeline import Pipeline
 from daemon.playback import Stage
+from daemon.reload import CameraChanges, Reload, camera_changes, reread, set_log_level
 from daemon.resident import megabytes, resident_bytes
 from daemon.seeing import Seeing
 from daemon.sources import parse
@@ -31,7 +32,7 @@ from gallery.errors import GalleryError
 from gallery.faces.device import gpu_bytes
 
 if TYPE_CHECKING:
-    from daemon.config import Config
+    from daemon.config import CameraConfig, Config
     from gallery.faces.engine import FaceEngine
     from gallery.store import Gallery
 
@@ -47,8 +48,16 @@ GALLERY_POLL_S = 0.5
 class Service:
     """One run of the daemon, from its sockets' opening to its last event."""
 
-    def __init__(self, config: Config, engine: FaceEngine, gallery: Gallery, stop: threading.Event) -> None:
-        """stop: set by a signal. Nothing is opened yet that others can see."""
+    def __init__(
+        self,
+        config: Config,
+        engine: FaceEngine,
+        gallery: Gallery,
+        stop: threading.Event,
+        reload: Reload | None = None,
+    ) -> None:
+        """stop: set by a signal. reload: None: never. Nothing is opened yet that others can see."""
+        self._reload = reload or Reload(lambda: config)
         self._config = config
         self._gallery = gallery
         self._stop = stop
@@ -98,6 +107,10 @@ class Service:
             while not (self._stop.is_set() or cameras.ended):
                 check()
                 self._bus.check()
+                # Between two rounds: what is gathered is of cameras that there are.
+                if self._reload.asked.is_set():
+                    self._reload.asked.clear()
+                    self._adjust(pipeline, cameras, seeing, narrator)
                 gathered = cameras.gather(GATHER_S)
                 note_arrivals(self._tallies, gathered)
                 happened = seeing.watch(gathered)
@@ -110,8 +123,54 @@ class Service:
 
     def _opened_pipeline(self, started: StartTime) -> Pipeline:
         cameras = self._config.camera
-        live = {camera.name for camera in cameras if camera.realtime or parse(camera.source).live}
+        live = {camera.name for camera in cameras if _is_live(camera)}
         return self._stage.pipeline(started, [camera.name for camera in cameras], frozenset(live))
+
+    def _adjust(self, pipeline: Pipeline, cameras: Cameras, seeing: Seeing, narrator: Narrator) -> None:
+        """Takes over what another configuration says, and the gallery as it is now."""
+        self._gallery_poll.last_s = -1e9
+        new = reread(self._reload.load, self._config)
+        if new is None:
+            return
+        set_log_level(new.daemon.log_level)
+        changes = camera_changes(self._config.camera, new.camera)
+        self._config = new
+        pipeline.adjust(new.rules, new.tracker, new.strangers.forget_after)
+        narrator.adjust(new)
+        self._memory.adjust(new.tracker.remember_s)
+        self._change_cameras(changes, pipeline, cameras, seeing, narrator)
+        seeing.adjust(new.camera)
+        names = [camera.name for camera in new.camera]
+        self._bus.follow(names)
+        # In place, as the narrator has it too.
+        self._tallies.update({name: self._tallies.pop(name) for name in names})
+        told = ((changes.added, "added"), (changes.changed, "changed"), (changes.removed, "removed"))
+        words = [f"{len(some)} cameras {what}" for some, what in told if some]
+        logger.info("the configuration was read again: %s", ", ".join(words) or "the same cameras")
+
+    def _change_cameras(
+        self,
+        changes: CameraChanges,
+        pipeline: Pipeline,
+        cameras: Cameras,
+        seeing: Seeing,
+        narrator: Narrator,
+    ) -> None:
+        """What is added first: a pipeline's new view is made after an old one."""
+        for camera in changes.added:
+            self._tallies[camera.name] = Tally()
+            pipeline.add(camera.name, live=_is_live(camera))
+            cameras.add(camera)
+        told = [change for camera in changes.changed for change in cameras.change(camera)]
+        told += [change for name in changes.removed for change in cameras.remove(name)]
+        for event in narrator.tell(seeing.watch(told)):
+            self._send(event)
+        for camera in changes.changed:
+            pipeline.remove(camera.name)
+            pipeline.add(camera.name, live=_is_live(camera))
+        for name in changes.removed:
+            pipeline.remove(name)
+            del self._tallies[name]
 
     def _send(self, event: events.Event) -> None:
         self._monitor.note(event)
@@ -182,3 +241,8 @@ class Service:
         if tally is None or tally.newest is None:
             return None
         return jpeg(tally.newest.bgr)
+
+
+def _is_live(camera: CameraConfig) -> bool:
+    """Whether its frames come whether they are wanted or not."""
+    return camera.realtime or parse(camera.source).live

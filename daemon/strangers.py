@@ -33,6 +33,10 @@ class Strangers:
         self._forget_after_s = forget_after_s
         self._known: list[Stranger] = []
 
+    def adjust(self, threshold: float, forget_after_s: float) -> None:
+        """Goes on with these."""
+        self._threshold, self._forget_after_s = threshold, forget_after_s
+
     def recall(self, encoding: NDArray[np.float32], time_s: float, present: set[str]) -> Stranger:
         """The stranger of this encoding, a new one if nobody is like it. present: who is in view already."""
         self._forget(time_s)

@@ -30,6 +30,10 @@ class Tracker:
         self._looked_s = -np.inf
         self._cut: list[Track] = []
 
+    def adjust(self, settings: TrackerConfig) -> None:
+        """Goes on with these."""
+        self._settings = settings
+
     @property
     def alive(self) -> tuple[Track, ...]:
         """Every track that has not ended, lost ones too."""

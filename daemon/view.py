@@ -51,6 +51,8 @@ class View:
         file is played, to the last bit.
         """
         self._origin_ns = origin_ns
+        self._encoder_threshold = encoder_threshold
+        self._strangers = strangers
         self._settings = settings
         self._tracker = Tracker(settings, encoder_threshold)
         self._visits = Visits(settings, strangers)
@@ -58,6 +60,17 @@ class View:
         self._seen = Seen((), ())
         self._qualities: Sequence[Quality] = ()
         self._still = False
+
+    def twin(self) -> View:
+        """Another camera's, with the same settings and strangers."""
+        return View(self._settings, self._strangers, self._encoder_threshold, self._origin_ns)
+
+    def adjust(self, settings: TrackerConfig, threshold: float, forget_after_s: float) -> None:
+        """Goes on with these; threshold and forget_after_s: as Strangers'."""
+        self._settings = settings
+        self._tracker.adjust(settings)
+        self._visits.adjust(settings)
+        self._strangers.adjust(threshold, forget_after_s)
 
     def plan(self, frame: Frame) -> Plan:
         """How to find the faces of this frame."""

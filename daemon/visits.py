@@ -88,6 +88,10 @@ class Visits:
         """By the id of the track that shows it."""
         self._away: list[Visit] = []
 
+    def adjust(self, settings: TrackerConfig) -> None:
+        """Goes on with these."""
+        self._settings = settings
+
     def of(self, track: Track) -> Visit:
         """The visit that this track shows; a new one for a new track."""
         if track.id not in self._here:

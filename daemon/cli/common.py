@@ -45,13 +45,7 @@ def configured(
 
     A command that ends by itself logs warnings at most, unless it is chatty.
     """
-    from daemon.config_file import load, override
-
-    config = load(path)
-    if device is not None:
-        config = override(config, "--device", "daemon", device=device)
-    if threshold is not None:
-        config = override(config, "--threshold", "encoder", threshold=threshold, calibrated=False)
+    config = read_config(path, device, threshold)
     level = logging.getLevelNamesMapping()[config.daemon.log_level.upper()]
     logging.basicConfig(
         level=max(level, logging.WARNING),
@@ -61,6 +55,18 @@ def configured(
     # Ours alone: PyTorch, for one, has pages to say at info when it ends.
     for package in ("daemon", "gallery"):
         logging.getLogger(package).setLevel(level if chatty else max(level, logging.WARNING))
+    return config
+
+
+def read_config(path: Path | None, device: str | None, threshold: float | None) -> Config:
+    """The configuration with what the command line says otherwise; raises ConfigError."""
+    from daemon.config_file import load, override
+
+    config = load(path)
+    if device is not None:
+        config = override(config, "--device", "daemon", device=device)
+    if threshold is not None:
+        config = override(config, "--threshold", "encoder", threshold=threshold, calibrated=False)
     return config
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from types import FrameType
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from daemon.cli.common import ConfigOption, DeviceOption, ThresholdOption, configured
+from daemon.cli.common import ConfigOption, DeviceOption, ThresholdOption, configured, read_config
 from daemon.errors import UsageError
 
 if TYPE_CHECKING:
@@ -50,19 +50,28 @@ def run(
     Example: visaged run --source clip.mp4 --camera door --await-subscribers 1
     """
     settings = configured(config, device=device, threshold=threshold, chatty=True)
-    stop = StopSignals()
+    signals = StopSignals()
     settings = _with_source(settings, source, camera, realtime=realtime)
-    watch_cameras(settings, stop, await_subscribers, insecure=insecure)
+
+    def load() -> Config:
+        return _with_source(read_config(config, device, threshold), source, camera, realtime=realtime)
+
+    watch_cameras(settings, signals, await_subscribers, insecure=insecure, load=load)
 
 
 class StopSignals:
-    """The first SIGTERM or SIGINT stops the daemon; a second one while it stops changes nothing."""
+    """The first SIGTERM or SIGINT stops the daemon; a second one while it stops changes nothing.
+
+    SIGHUP asks it to read its configuration again, from the moment on when it watches its cameras.
+    """
 
     def __init__(self) -> None:
         self.stop = threading.Event()
+        self.reload = threading.Event()
         self._loading = False
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._heed)
+        signal.signal(signal.SIGHUP, lambda number, frame: self.reload.set())
 
     @contextmanager
     def ending_at_once(self) -> Iterator[None]:
@@ -83,18 +92,29 @@ class StopSignals:
             raise SystemExit(0)
 
 
-def watch_cameras(config: Config, signals: StopSignals, await_subscribers: int, *, insecure: bool) -> None:
-    """What can be refused is tried before anything is made, and the slow loading comes before it as well."""
+def watch_cameras(
+    config: Config,
+    signals: StopSignals,
+    await_subscribers: int,
+    *,
+    insecure: bool,
+    load: Callable[[], Config],
+) -> None:
+    """What can be refused is tried before anything is made, and the slow loading comes before it as well.
+
+    load: reads the configuration again.
+    """
     from gallery.store import Gallery
 
     _refuse_bad_places(config, insecure=insecure)
     with signals.ending_at_once():
         from daemon.engine import build_engine
+        from daemon.reload import Reload
         from daemon.service import Service
 
         engine, device = build_engine(config)
     with Gallery.open(config.gallery_path) as gallery:
-        service = Service(config, engine, gallery, signals.stop)
+        service = Service(config, engine, gallery, signals.stop, Reload(load, signals.reload))
         service.run(device, await_subscribers, insecure=insecure)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from daemon.config_file import load
+from daemon.reload import Reload
 from daemon.service import Service
 from gallery.faces.engine import FaceEngine
 from gallery.faces.types import BgrImage, Encodings, Faces
@@ -70,7 +71,8 @@ def serving(file: Path, nets: NoNets) -> Iterator[Service]:
     def work() -> None:
         try:
             with Gallery.open(config.gallery_path) as gallery:
-                service = Service(config, FaceEngine(nets, nets), gallery, stop)
+                reload = Reload(lambda: load(file))
+                service = Service(config, FaceEngine(nets, nets), gallery, stop, reload)
                 made.append(service)
                 ready.set()
                 service.run("no device", 0, insecure=False)

@@ -1,7 +1,7 @@
 """Verifies pairs of photographs: how often an encoder is right, names strangers, or misses people.
 
 uv run python -m benchmarks.accuracy [--encoder dlib|sface|facenet] [--mirror] [--alignment mtcnn|dlib]
-    [--engine torch] [--second-engine ENGINE] [--weights FILE] [--pairs DIR] [--device cpu] [--json]
+    [--engine auto] [--second-engine ENGINE] [--weights FILE] [--pairs DIR] [--device cpu] [--json]
     [--plot PNG]
 
 With --second-engine the second photograph of every pair is encoded by that one, as in a gallery that was
@@ -108,6 +108,7 @@ def _encodings(
     encoder: ChipEncoder, files: Sequence[Path], found: Sequence[tuple[BgrImage, Faces]]
 ) -> dict[Path, Encodings]:
     """Of the photographs with a face."""
+    encoder.prepare()
     rows = encoder.encode_many([bgr for bgr, _ in found], [faces for _, faces in found])
     return {file: each[0] for file, each in zip(files, rows, strict=True) if len(each)}
 
@@ -163,7 +164,7 @@ def main() -> None:
     )
     parser.add_argument("--encoder", default="dlib", choices=("dlib", "sface", "facenet"))
     parser.add_argument("--alignment", default="mtcnn", choices=("mtcnn", "dlib"))
-    parser.add_argument("--engine", default="torch")
+    parser.add_argument("--engine", default="auto")
     parser.add_argument("--second-engine", metavar="ENGINE")
     parser.add_argument("--weights")
     parser.add_argument("--mirror", action="store_true")

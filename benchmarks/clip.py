@@ -53,7 +53,7 @@ class Timed:
         self._engine, self._watch = engine, watch
 
     def prepare(self) -> None:
-        self._engine.detector.prepare()
+        self._engine.prepare()
 
     def detect(self, images: Sequence[BgrImage]) -> list[Faces]:
         with self._watch.of("detect"):

@@ -86,10 +86,13 @@ Pictures = Sequence[tuple[BgrImage, Faces]]
 
 def contenders(device: str) -> dict[str, ChipEncoder]:
     """dlib and all encoders that are installed here, by name."""
-    found: dict[str, ChipEncoder] = {REFERENCE: DlibEncoder(engine="dlib"), "torch": DlibEncoder(device)}
+    found: dict[str, ChipEncoder] = {REFERENCE: DlibEncoder(engine="dlib")}
+    if device == "cpu":
+        found["compiled"] = DlibEncoder(engine="compiled")
+    found["torch"] = DlibEncoder(device, engine="torch")
     if device == "cpu" and find_spec("openvino") is not None:
         found["openvino"] = DlibEncoder(engine="openvino")
-    found["torch, mirror"] = DlibEncoder(device, mirror=True)
+    found["mirror"] = DlibEncoder(device, mirror=True)
     for name, (encoder, engine) in OTHERS.items():
         if device != "cpu" and engine.startswith("openvino"):
             continue
@@ -97,6 +100,8 @@ def contenders(device: str) -> dict[str, ChipEncoder]:
             found[name] = build_encoder(encoder, device, engine=engine)
         except (ModelUnusable, ValueError) as missing:
             print(f"{name}: left out, {missing}", file=sys.stderr)
+    for each in found.values():
+        each.prepare()
     return found
 
 
@@ -108,7 +113,7 @@ def encode(encoder: ChipEncoder, pictures: Pictures) -> Encodings:
 def differences(encoders: Contenders, pictures: Pictures) -> dict[str, float]:
     """Of the other engines to dlib itself."""
     expected = encode(encoders[REFERENCE], pictures)
-    engines = [name for name in ("torch", "openvino") if name in encoders]
+    engines = [name for name in ("compiled", "torch", "openvino") if name in encoders]
     return {name: float(np.abs(encode(encoders[name], pictures) - expected).max()) for name in engines}
 
 

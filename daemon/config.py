@@ -21,6 +21,9 @@ from pydantic.dataclasses import dataclass
 if TYPE_CHECKING:
     from gallery.decision import Rules
 
+SERVICE_CONTROL = Path("/run/visaged/control.sock")
+"""Where the daemon under systemd listens (RuntimeDirectory of deploy/visaged.service)."""
+
 NAMING_THRESHOLDS = {"dlib": 0.52, "sface": 1.05, "facenet": 1.0}
 MIRROR_NAMING_THRESHOLDS = NAMING_THRESHOLDS | {"dlib": 0.51}
 """By the encoder's name: how near to a reference a face is named, without and with its mirror image.
@@ -139,8 +142,10 @@ class EncoderConfig:
 
     name: Literal["dlib", "sface", "facenet"] = "dlib"
     """The net."""
-    engine: Literal["torch", "torch-bf16", "dlib", "openvino", "openvino-bf16", "openvino-int8"] = "torch"
-    """What computes it."""
+    engine: Literal[
+        "auto", "compiled", "torch", "torch-bf16", "dlib", "openvino", "openvino-bf16", "openvino-int8"
+    ] = "auto"
+    """What computes it; auto is machine code made for this CPU (dlib's net alone), else PyTorch."""
     alignment: Literal["mtcnn", "dlib"] = "mtcnn"
     """Whose landmarks turn the face upright: the detector's own, or dlib's 5-point predictor."""
     mirror: bool = False
@@ -251,6 +256,14 @@ class MetricsConfig:
     """host:port that answers /metrics, /healthz and /readyz over HTTP; off: nothing does."""
 
 
+def _is_reachable(path: Path) -> bool:
+    """Whether it is there for us."""
+    try:
+        return path.exists()
+    except PermissionError:
+        return False
+
+
 def first_webcam() -> tuple[CameraConfig, ...]:
     """What is watched where the configuration names no camera."""
     return (CameraConfig(name="webcam", source=0),)
@@ -319,5 +332,9 @@ class Config:
     @property
     def control_path(self) -> Path:
         """The socket on which the running daemon listens."""
-        given = os.environ.get("RUNTIME_DIRECTORY")
-        return (Path(given.split(":")[0]) if given else self.state_dir) / "control.sock"
+        if given := os.environ.get("RUNTIME_DIRECTORY"):
+            return Path(given.split(":")[0]) / "control.sock"
+        own = self.state_dir / "control.sock"
+        # An administrator who names no place of their own means the service, where that runs and no other does.
+        chosen = self.daemon.state_dir is not None or "STATE_DIRECTORY" in os.environ
+        return own if chosen or own.exists() or not _is_reachable(SERVICE_CONTROL) else SERVICE_CONTROL

@@ -47,8 +47,8 @@ def build_engine(config: Config) -> tuple[FaceEngine, str]:
     logger.info(
         "faces are found by %s and encoded by %s (%s), on %s",
         detector.engine,
-        asked.name,
-        asked.engine,
+        encoder.name,
+        encoder.engine,
         described,
     )
     return FaceEngine(detector, encoder), described

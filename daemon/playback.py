@@ -36,7 +36,7 @@ class Stage:
         """A pipeline with a view for each of these cameras."""
         if not live.issuperset(names):
             # A file must give the same events twice: nothing may be exchanged for a faster twin on the way.
-            self.engine.detector.prepare()
+            self.engine.prepare()
         config, own_threshold = self.config, self.engine.encoder.threshold
         # Known again among many as people are, and so by their threshold: at the encoder's own, which is for
         # pairs, every second new stranger is one of 200 that are remembered (docs/decisions/0060).

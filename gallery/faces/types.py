@@ -65,6 +65,9 @@ class Encoder(Protocol):
     def threshold(self) -> float:
         """The encoder's own Euclidean distance up to which two encodings count as one person."""
 
+    def prepare(self) -> None:
+        """Loads all there is to load; from then on equal faces give equal encodings, to the last bit."""
+
     def encode(self, bgr: BgrImage, faces: Faces) -> Encodings:
         """One row a face of this image."""
 

@@ -71,6 +71,9 @@ class PaintedEncoder:
     def __init__(self, model: str = MODEL) -> None:
         self.model = model
 
+    def prepare(self) -> None:
+        pass
+
     def encode(self, bgr: BgrImage, faces: Faces) -> Encodings:
         middles = ((faces.boxes[:, :2] + faces.boxes[:, 2:]) / 2).astype(int)
         return (bgr[middles[:, 1], middles[:, 0], ::-1] / 255).astype(np.float32)

@@ -15,6 +15,7 @@ from gallery.faces.aligner import Chips
 from gallery.faces.convolution import Convolution
 from gallery.faces.dlib_reference import DlibNet
 from gallery.faces.dlib_resnet import DlibResnet
+from gallery.faces.dlib_structure import Resnet
 from gallery.faces.models import ModelUnusable
 from gallery.faces.torch_runner import CPU_CHUNK, TorchRunner
 from gallery.faces.types import Encodings
@@ -38,8 +39,13 @@ def content() -> bytes:
     return models.DLIB_RESNET.read()
 
 
+@cache
+def resnet() -> Resnet:
+    return dlib_structure.read(content())
+
+
 def on_torch() -> TorchRunner:
-    return TorchRunner(DlibResnet(dlib_structure.read(content())), "cpu")
+    return TorchRunner(DlibResnet(resnet()), "cpu")
 
 
 def test_pytorch_gives_dlibs_encodings_in_chunks_and_one_by_one(shared_data: Path) -> None:
@@ -62,7 +68,7 @@ def test_openvino_gives_dlibs_encodings(shared_data: Path) -> None:
     from gallery.faces.dlib_openvino import graph
     from gallery.faces.openvino_runner import OpenvinoRunner
 
-    run = OpenvinoRunner(graph(dlib_structure.read(content())), threads=1)
+    run = OpenvinoRunner(graph(resnet()), threads=1)
     chips = real_faces(shared_data)
     np.testing.assert_allclose(run(chips), dlibs_own(shared_data), atol=1e-5)
     np.testing.assert_allclose(run(chips[:1]), dlibs_own(shared_data)[:1], atol=1e-5)

@@ -117,7 +117,10 @@ def test_the_two_alignments_are_different_models() -> None:
     ("settings", "message"),
     [
         ({"alignment": "eyes"}, 'encoder.alignment must be "mtcnn" or "dlib", not "eyes"'),
-        ({"engine": "onnx"}, 'encoder.engine must be "torch" or "dlib" or "openvino", not "onnx"'),
+        (
+            {"engine": "onnx"},
+            'encoder.engine must be "auto" or "compiled" or "torch" or "dlib" or "openvino", not "onnx"',
+        ),
         ({"name": "arcface"}, 'encoder.name must be "dlib" or "facenet" or "sface", not "arcface"'),
         ({"weights": "a.pt"}, "encoder.weights: dlib's encoder brings its own"),
     ],
@@ -134,11 +137,18 @@ def test_an_engine_that_is_not_installed_is_told_with_its_extra(monkeypatch: pyt
         build_encoder(engine="openvino")
 
 
-def test_every_engine_gives_comparable_encodings(shared_data: Path) -> None:
+@pytest.mark.parametrize("engine", ["compiled", "torch", "openvino"])
+def test_every_engine_gives_comparable_encodings(shared_data: Path, engine: str) -> None:
+    pytest.importorskip("numba" if engine == "compiled" else engine)
     bgr, faces = picture(shared_data, "stills/two_people.jpg")
-    reference = DlibEncoder(engine="dlib")
-    assert reference.model == encoder("mtcnn").model
-    np.testing.assert_allclose(reference.encode(bgr, faces), encoder("mtcnn").encode(bgr, faces), atol=1e-5)
+    reference, ours = DlibEncoder(engine="dlib"), DlibEncoder(engine=engine)
+    ours.prepare()
+    assert (ours.engine, ours.model) == (engine, reference.model)
+    np.testing.assert_allclose(reference.encode(bgr, faces), ours.encode(bgr, faces), atol=1e-5)
+
+
+def test_machine_code_is_what_a_processor_gets_unless_told_otherwise() -> None:
+    assert DlibEncoder("cpu").engine == "compiled"
 
 
 def test_a_mirrored_face_has_the_same_encoding_where_mirror_images_are_averaged(shared_data: Path) -> None:
@@ -168,7 +178,15 @@ def test_a_gpu_gives_the_same_encodings(shared_data: Path) -> None:
 
 
 def test_by_default_neither_dlib_nor_face_recognition_is_imported() -> None:
-    unwanted = ("dlib", "_dlib_pybind11", "face_recognition", "facenet_pytorch", "openvino", "torchvision")
+    unwanted = (
+        "dlib",
+        "_dlib_pybind11",
+        "face_recognition",
+        "facenet_pytorch",
+        "openvino",
+        "torchvision",
+        "numba",
+    )
     code = (
         "import sys, numpy as np; from gallery.faces.encoder import build_encoder\n"
         "from gallery.faces.types import Faces\n"

@@ -233,7 +233,7 @@ def test_its_own_package_is_not_imported() -> None:
     [
         (
             {"engine": "dlib"},
-            'encoder.engine must be "torch" or "torch-bf16" or "openvino" or .*, not "dlib"',
+            'encoder.engine must be "auto" or "torch" or .*, not "dlib"',
         ),
         ({"alignment": "dlib"}, 'encoder.alignment must be "mtcnn" for encoder.name = "sface"'),
     ],

@@ -13,11 +13,16 @@ STEP_PX = 4
 CELL_PX = 16
 """… and averaged over cells of this side: noise of 8 grey levels in a pixel is 2 in a cell of 16 looks."""
 CHANGED_LEVELS = 10
-"""A cell changed if its grey differs by more; five times a night camera's noise in a cell."""
+"""A cell changed if its grey differs by more."""
 MOVED_CELLS = 3
 """Fewer cells than this are flicker: a face of 40 px covers six."""
 STILL_LEVELS = 6
 """Nothing moves while no two cells differ by more from where the faces were measured."""
+NOISES = 5.0
+"""Both limits are at least so many times the noise between one frame and the next, which none of 8,100 cells
+of a picture of 1080p reaches by itself, …"""
+MOST_LEVELS = 20.0
+"""… and no higher than this: where everything moves, that is no noise."""
 CUT_SHARE = 0.35
 """More of the picture than this changed from one frame to the next: another scene, or the light went on …"""
 CUT_CORRELATION = 0.6
@@ -51,9 +56,11 @@ class MotionWatch:
         self._now = now
         if before is None or before.shape != now.shape:
             return Motion(still=False, elsewhere=True, cut=before is not None)
-        cut = bool(_changed(now, before).mean() > CUT_SHARE) and _correlation(now, before) < CUT_CORRELATION
-        news = _changed(now, self._looked_at) & ~_bodies(known_boxes, now.shape)
-        moved = _changed(now, self._measured, STILL_LEVELS)
+        changed = _changed(now, before, CHANGED_LEVELS)
+        cut = bool(changed.mean() > CUT_SHARE) and _correlation(now, before) < CUT_CORRELATION
+        noise = min(MOST_LEVELS, NOISES * _noise(now, before))
+        news = _changed(now, self._looked_at, max(CHANGED_LEVELS, noise)) & ~_bodies(known_boxes, now.shape)
+        moved = _changed(now, self._measured, max(STILL_LEVELS, noise))
         return Motion(
             still=int(np.count_nonzero(moved)) < 2,
             elsewhere=cut or int(np.count_nonzero(news)) >= MOVED_CELLS,
@@ -69,9 +76,7 @@ class MotionWatch:
         self._looked_at = self._measured = self._now
 
 
-def _changed(
-    now: NDArray[np.float32], then: NDArray[np.float32] | None, levels: float = CHANGED_LEVELS
-) -> NDArray[np.bool_]:
+def _changed(now: NDArray[np.float32], then: NDArray[np.float32] | None, levels: float) -> NDArray[np.bool_]:
     """bool[rows, columns]; all of it where there is nothing to compare with."""
     if then is None or then.shape != now.shape:
         return np.ones(now.shape, np.bool_)
@@ -84,6 +89,16 @@ def small_grey(bgr: NDArray[np.uint8]) -> NDArray[np.float32]:
     looks = np.ascontiguousarray(bgr[::STEP_PX, ::STEP_PX, 1])
     size = (max(1, width // CELL_PX), max(1, height // CELL_PX))
     return np.asarray(cv2.resize(looks, size, interpolation=cv2.INTER_AREA), np.float32)
+
+
+def _noise(now: NDArray[np.float32], before: NDArray[np.float32]) -> float:
+    """Grey levels: the standard deviation of most cells' differences, whatever moves in the others.
+
+    What is the same in all of them is light, and no noise.
+    """
+    differences = now - before
+    # Of a normal distribution half lies within 0.6745 deviations.
+    return float(np.median(np.abs(differences - np.median(differences)))) / 0.6745
 
 
 def _bodies(boxes: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.bool_]:

@@ -43,12 +43,36 @@ def test_the_same_picture_is_still() -> None:
     assert (motion.still, motion.elsewhere, motion.cut) == (True, False, False)
 
 
-def test_the_noise_of_a_night_camera_is_no_news() -> None:
-    dark = np.full(SIZE, 20, np.int16)
+@pytest.mark.parametrize("size", [SIZE, (1080, 1920, 3)], ids=["360p", "1080p"])
+@pytest.mark.parametrize("levels", [4, 8])
+def test_the_noise_of_a_night_camera_is_no_news_and_the_picture_still(
+    size: tuple[int, int, int], levels: int
+) -> None:
     noise = np.random.default_rng(2)
-    pictures = [np.clip(dark + noise.normal(0, 8, SIZE), 0, 255).astype(np.uint8) for _ in range(20)]
+    pictures = [np.clip(noise.normal(40, levels, size), 0, 255).astype(np.uint8) for _ in range(10)]
     watch = watching(pictures[0])
-    assert not any(watch.see(picture, NOBODY).elsewhere for picture in pictures[1:])
+    seen = [watch.see(picture, NOBODY) for picture in pictures[1:]]
+    assert [(motion.still, motion.elsewhere, motion.cut) for motion in seen] == [(True, False, False)] * 9
+
+
+def test_somebody_in_dark_clothes_is_news_also_in_the_noise_of_a_night_camera() -> None:
+    noise = np.random.default_rng(3)
+    pictures = [np.clip(noise.normal(40, 8, SIZE), 0, 255).astype(np.uint8) for _ in range(3)]
+    watch = watching(pictures[0])
+    watch.see(pictures[1], NOBODY)
+    pictures[2][100:164, 300:364] += 24
+    motion = watch.see(pictures[2], NOBODY)
+    assert (motion.still, motion.elsewhere) == (False, True)
+
+
+def test_a_camera_that_pans_is_always_news() -> None:
+    wide = np.repeat(np.random.default_rng(4).integers(40, 200, (SIZE[0], 90, 1), np.uint8), 16, axis=1)
+    views = [np.repeat(wide[:, left : left + SIZE[1]], 3, axis=2) for left in range(0, 320, 40)]
+    watch = watching(views[0])
+    for view in views[1:]:
+        motion = watch.see(view, NOBODY)
+        assert (motion.still, motion.elsewhere) == (False, True)
+        watch.looked()
 
 
 def test_something_that_appears_is_news_until_the_frame_was_searched() -> None:

@@ -15,6 +15,7 @@ from gallery.errors import DuplicateImage, ImageRefused
 from gallery.faces.engine import Analysis, FaceEngine
 from gallery.images import LoadedImage, open_image, path_text
 from gallery.people import NewReference, PeopleStore, PersonName, check_model
+from gallery.strict import Strict
 
 SMALLEST_FACE_PX = 40
 """A face's shorter side. Below it, dlib's chip of 150 pixels is mostly made up."""
@@ -68,11 +69,12 @@ def enroll(
     enrolled_unix_ns: int,
     rules: Rules | None = None,
     progress: Callable[[str], None] = lambda image: None,
+    strict: Strict | None = None,
 ) -> EnrolmentReport:
     """Judges every image of the plan and adds each person with what was taken, all of it or none.
 
-    progress is called with each image's path when it was judged. Raises ModelMismatch before anything is
-    opened; if the store fails, who was added before stays added.
+    progress is called with each image's path when it was judged; what strict refuses is not taken.
+    Raises ModelMismatch before anything is opened; if the store fails, who was added before stays added.
     """
     check_model(store.model, engine.model)
     enrolled: list[Enrolled] = []
@@ -83,6 +85,8 @@ def enroll(
         for each in outcomes:
             if isinstance(each.outcome, Refused):
                 refused.append(each.outcome)
+            elif refusal := strict and strict.judge(name, each.outcome):
+                refused.append(Refused(path_text(each.path), *refusal))
             else:
                 taken.append((each.path, each.outcome))
         _add(store, name, taken, enrolled_unix_ns, enrolled, refused)

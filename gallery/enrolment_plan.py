@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from gallery.audit_findings import Code
 from gallery.errors import GalleryError, ImageReason, NameRefused
 from gallery.images import path_text
 from gallery.people import clean_name
 
 Reason = Literal[
     ImageReason,
+    Code,
     "no_face",
     "several_faces",
     "face_too_small",

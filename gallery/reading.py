@@ -50,7 +50,7 @@ def references(
         (person_id, is_not),
     )
     return [
-        Reference(key, np.frombuffer(_sound(path, key, vector, checksum), STORED).astype(np.float32), *rest)
+        Reference(key, np.frombuffer(sound(path, key, vector, checksum), STORED).astype(np.float32), *rest)
         for key, vector, checksum, *rest in rows
     ]
 
@@ -97,7 +97,7 @@ def index(connection: sqlite3.Connection, path: Path, model: str | None) -> Inde
     if model is not None:
         check_model(kept, model)
     place = {person_id: i for i, (person_id, _) in enumerate(everybody)}
-    table = _matrix(path, [_sound(path, key, vector, checksum) for key, _, vector, checksum, _ in rows])
+    table = matrix(path, [sound(path, key, vector, checksum) for key, _, vector, checksum, _ in rows])
     owners = np.array([place[person_id] for _, person_id, *_ in rows], np.intp)
     is_not = np.array([bool(row[-1]) for row in rows], np.bool_)
     return Index.of(
@@ -112,13 +112,15 @@ def index(connection: sqlite3.Connection, path: Path, model: str | None) -> Inde
     )
 
 
-def _sound(path: Path, reference_id: str, vector: bytes, checksum: int) -> bytes:
+def sound(path: Path, reference_id: str, vector: bytes, checksum: int) -> bytes:
+    """A vector as it was written; GalleryDamaged where it is another."""
     if zlib.crc32(vector) != checksum:
         raise schema.damaged(path, f"the encoding of reference {reference_id} is not what was written")
     return vector
 
 
-def _matrix(path: Path, vectors: list[bytes]) -> NDArray[np.float32]:
+def matrix(path: Path, vectors: list[bytes]) -> NDArray[np.float32]:
+    """float32[n, d] from vectors, which must all be of one length; none at all are float32[0, 0]."""
     if not vectors:
         return np.zeros((0, 0), np.float32)
     if len({len(vector) for vector in vectors}) > 1:

@@ -39,7 +39,8 @@ class Gallery:
     """
 
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
-        self._connection = connection
+        self.connection = connection
+        """Of the thread that opened it; who writes does so within `change`."""
         self._indexed_revision: int | None = None
         self._searched: Index | None = None
         self.path = path
@@ -54,7 +55,7 @@ class Gallery:
 
     def close(self) -> None:
         """Moves what is in the write-ahead log into the file, and lets go of it."""
-        self._connection.close()
+        self.connection.close()
 
     def __enter__(self) -> Self:
         return self
@@ -68,14 +69,14 @@ class Gallery:
     def revision(self) -> int:
         """Rises with every change, by whichever process, and never falls."""
         with schema.explained(self.path):
-            (revision,) = self._connection.execute("SELECT revision FROM gallery").fetchone()
+            (revision,) = self.connection.execute("SELECT revision FROM gallery").fetchone()
         return int(revision)
 
     @property
     def model(self) -> str | None:
         """The model of the encodings kept; None: nothing is kept yet, any model will do."""
         with schema.explained(self.path):
-            (model,) = self._connection.execute("SELECT model FROM gallery").fetchone()
+            (model,) = self.connection.execute("SELECT model FROM gallery").fetchone()
         return None if model is None else str(model)
 
     def changed(self) -> bool:
@@ -85,13 +86,13 @@ class Gallery:
     def people(self) -> list[Person]:
         """Everybody, by name."""
         with schema.explained(self.path):
-            return reading.people(self._connection)
+            return reading.people(self.connection)
 
     def person(self, name: str) -> Person:
         """The person of this name, or PersonUnknown."""
         wanted = clean_name(name)
         with schema.explained(self.path):
-            found = reading.person(self._connection, wanted)
+            found = reading.person(self.connection, wanted)
         if found is None:
             raise PersonUnknown(f"{wanted}: nobody of that name is enrolled")
         return found
@@ -100,23 +101,23 @@ class Gallery:
         """What a person is known by, oldest first, in the gallery's model."""
         person = self.person(name)
         with schema.explained(self.path):
-            return reading.references(self._connection, self.path, person.id, is_not=False)
+            return reading.references(self.connection, self.path, person.id, is_not=False)
 
     def not_references(self, name: str) -> list[Reference]:
         """What a person was told not to be, oldest first, in the gallery's model."""
         person = self.person(name)
         with schema.explained(self.path):
-            return reading.references(self._connection, self.path, person.id, is_not=True)
+            return reading.references(self.connection, self.path, person.id, is_not=True)
 
     def thresholds(self) -> list[PersonThreshold]:
         """Everybody who has a threshold of their own, by name."""
         with schema.explained(self.path):
-            return reading.thresholds(self._connection, self.path)
+            return reading.thresholds(self.connection, self.path)
 
     def owner(self, source_digest: str) -> PersonName | None:
         """Whose reference the image with this digest is; None: not enrolled."""
         with schema.explained(self.path):
-            row = self._connection.execute(
+            row = self.connection.execute(
                 """SELECT person.id, person.name FROM reference JOIN person ON person.id = person_id
                    WHERE source_digest = ? AND is_not = 0""",
                 (source_digest,),
@@ -127,7 +128,7 @@ class Gallery:
         """Whether the image with this digest is a reference of this person, or of what they are not."""
         person = self.person(name)
         with schema.explained(self.path):
-            row = self._connection.execute(
+            row = self.connection.execute(
                 "SELECT 1 FROM reference WHERE person_id = ? AND source_digest = ?",
                 (person.id, source_digest),
             ).fetchone()
@@ -173,8 +174,8 @@ class Gallery:
             if not known.issuperset(distances):
                 raise PersonUnknown("somebody was forgotten meanwhile: calibrate again")
             note("thresholds_set", None, people=len(distances), fmr=fmr)
-            self._connection.execute("DELETE FROM threshold")
-            self._connection.executemany(
+            self.connection.execute("DELETE FROM threshold")
+            self.connection.executemany(
                 "INSERT INTO threshold VALUES (?, ?, ?, ?, ?, ?, ?)",
                 [
                     (
@@ -195,12 +196,12 @@ class Gallery:
         with self.change() as note:
             person = self.person(name)
             note("forgotten", person.id, references=person.references)
-            self._connection.execute("DELETE FROM person WHERE id = ?", (person.id,))
+            self.connection.execute("DELETE FROM person WHERE id = ?", (person.id,))
             # With nobody left, the next to be enrolled may be of another model.
-            self._connection.execute(
+            self.connection.execute(
                 "UPDATE gallery SET model = NULL WHERE NOT EXISTS (SELECT 1 FROM encoding)"
             )
-        self._empty_log()
+        self.empty_log()
         return person
 
     def rename(self, old: str, new: str) -> Person:
@@ -209,13 +210,13 @@ class Gallery:
         with self.change() as note:
             person = self.person(old)
             note("renamed", person.id)
-            taken = self._connection.execute(
+            taken = self.connection.execute(
                 "SELECT 1 FROM person WHERE name = ? AND id != ?", (wanted, person.id)
             ).fetchone()
             if taken:
                 raise PersonExists(f"{wanted}: somebody else has that name; forget or rename them first")
-            self._connection.execute("UPDATE person SET name = ? WHERE id = ?", (wanted, person.id))
-        self._empty_log()
+            self.connection.execute("UPDATE person SET name = ? WHERE id = ?", (wanted, person.id))
+        self.empty_log()
         return self.person(wanted)
 
     def index(self, model: str) -> Index:
@@ -232,19 +233,19 @@ class Gallery:
 
     def _read_index(self, model: str | None) -> Index:
         with schema.explained(self.path):
-            return reading.index(self._connection, self.path, model)
+            return reading.index(self.connection, self.path, model)
 
     @contextmanager
     def change(self) -> Iterator[Note]:
         """Everything within is one change, with its entry in the trail: whole, or not at all."""
-        with schema.explained(self.path), schema.transaction(self._connection):
-            yield partial(trail.note, self._connection, self.who)
-            self._connection.execute("UPDATE gallery SET revision = revision + 1")
+        with schema.explained(self.path), schema.transaction(self.connection):
+            yield partial(trail.note, self.connection, self.who)
+            self.connection.execute("UPDATE gallery SET revision = revision + 1")
 
     def trail(self) -> list[Entry]:
         """Who did what, the oldest first."""
         with schema.explained(self.path):
-            return trail.entries(self._connection)
+            return trail.entries(self.connection)
 
     def _claim_model(self, references: Sequence[NewReference], vectors: Sequence[bytes]) -> None:
         kept = self.model
@@ -253,17 +254,17 @@ class Gallery:
             kept = model
         lengths = {len(vector) for vector in vectors}
         # One stands for all: this is what keeps them equal.
-        row = self._connection.execute("SELECT length(vector) FROM encoding LIMIT 1").fetchone()
+        row = self.connection.execute("SELECT length(vector) FROM encoding LIMIT 1").fetchone()
         if len(lengths | set(row or ())) > 1:
             raise GalleryError(f"{self.path}: encodings of one model must have one length")
-        self._connection.execute("UPDATE gallery SET model = ?", (kept,))
+        self.connection.execute("UPDATE gallery SET model = ?", (kept,))
 
     def _enter(self, name: str, enrolled_unix_ns: int) -> str:
-        row = self._connection.execute("SELECT id FROM person WHERE name = ?", (name,)).fetchone()
+        row = self.connection.execute("SELECT id FROM person WHERE name = ?", (name,)).fetchone()
         if row is not None:
             return str(row[0])
         person_id = str(uuid.uuid4())
-        self._connection.execute(
+        self.connection.execute(
             "INSERT INTO person (id, name, enrolled_unix_ns) VALUES (?, ?, ?)",
             (person_id, name, enrolled_unix_ns),
         )
@@ -282,7 +283,7 @@ class Gallery:
         if self.has_image(name, reference.source_digest):
             raise DuplicateImage(reference.source_digest, name)
         key = str(uuid.uuid4())
-        self._connection.execute(
+        self.connection.execute(
             """INSERT INTO reference
                (id, person_id, source_digest, source_name, quality, enrolled_unix_ns, is_not)
                VALUES (?, ?, ?, ?, ?, ?, ?)""",
@@ -296,15 +297,16 @@ class Gallery:
                 is_not,
             ),
         )
-        self._connection.execute(
+        self.connection.execute(
             "INSERT INTO encoding VALUES (?, ?, ?, ?)", (key, reference.model, vector, zlib.crc32(vector))
         )
 
-    def _empty_log(self) -> None:
+    def empty_log(self) -> None:
+        """After a removal: nothing of it is left in the write-ahead log either."""
         # What was removed still stands in the write-ahead log. Somebody who reads just now may keep it from
         # being emptied; then whoever closes the gallery last does it.
         with schema.explained(self.path):
-            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
 
 def _as_stored(reference: NewReference) -> bytes:

@@ -52,7 +52,7 @@ def test_an_entry_is_neither_changed_nor_removed(path: Path, statement: str) -> 
     with Gallery.open(path) as gallery:
         gallery.add("Ann", [reference("a.jpg")], ENROLLED_UNIX_NS)
         with pytest.raises(sqlite3.IntegrityError, match="only added to"):
-            gallery._connection.execute(statement)
+            gallery.connection.execute(statement)
         assert len(gallery.trail()) == 1
 
 
@@ -61,7 +61,7 @@ def test_no_name_of_a_person_stands_in_the_trail(path: Path) -> None:
         gallery.add("Anneliese", [reference("a.jpg")], ENROLLED_UNIX_NS)
         gallery.rename("Anneliese", "Friederike")
         gallery.forget("Friederike")
-        rows = repr(gallery._connection.execute("SELECT * FROM trail").fetchall())
+        rows = repr(gallery.connection.execute("SELECT * FROM trail").fetchall())
     assert "Anneliese" not in rows
     assert "Friederike" not in rows
 
@@ -70,7 +70,7 @@ def test_a_reference_that_is_set_aside_is_kept_but_not_matched_with(path: Path) 
     with Gallery.open(path) as gallery:
         gallery.add("Ann", [reference("a.jpg", [1.0, 0.0]), reference("b.jpg", [0.0, 1.0])], ENROLLED_UNIX_NS)
         with gallery.change():
-            gallery._connection.execute(
+            gallery.connection.execute(
                 "UPDATE reference SET set_aside = 'outlier' WHERE source_name = 'b.jpg'"
             )
         assert gallery.index(MODEL).encodings.tolist() == [[1.0, 0.0]]

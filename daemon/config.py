@@ -332,9 +332,18 @@ class Config:
     @property
     def control_path(self) -> Path:
         """The socket on which the running daemon listens."""
-        if given := os.environ.get("RUNTIME_DIRECTORY"):
-            return Path(given.split(":")[0]) / "control.sock"
-        own = self.state_dir / "control.sock"
-        # An administrator who names no place of their own means the service, where that runs and no other does.
-        chosen = self.daemon.state_dir is not None or "STATE_DIRECTORY" in os.environ
-        return own if chosen or own.exists() or not _is_reachable(SERVICE_CONTROL) else SERVICE_CONTROL
+        given = os.environ.get("RUNTIME_DIRECTORY")
+        return (Path(given.split(":")[0]) if given else self.state_dir) / "control.sock"
+
+    @property
+    def reached_path(self) -> Path:
+        """The socket on which commands look for a running daemon.
+
+        That of the service, where nobody says which state is meant, no daemon of our own is there, and we may
+        open it: so an administrator's commands reach it without knowing its places.
+        """
+        own = self.control_path
+        said = self.daemon.state_dir is not None or any(
+            name in os.environ for name in ("STATE_DIRECTORY", "RUNTIME_DIRECTORY")
+        )
+        return own if said or own.exists() or not _is_reachable(SERVICE_CONTROL) else SERVICE_CONTROL

@@ -52,9 +52,9 @@ def open_keys(config: Config) -> Iterator[KeysDesk]:
     from daemon.control_client import RemoteGallery, is_running
     from daemon.keys import Keyring
 
-    if not is_running(config.control_path):
+    if not is_running(config.reached_path):
         yield Keyring.load(config.state_dir)
         return
     # Over the socket also because the files have to stay the daemon's own, whoever runs the command.
-    with RemoteGallery(config.control_path) as remote:
+    with RemoteGallery(config.reached_path) as remote:
         yield RemoteKeys(remote)

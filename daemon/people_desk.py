@@ -55,13 +55,15 @@ def open_desk(config: Config, *, create: bool = False) -> Iterator[PeopleDesk]:
     from daemon.control_client import RemoteGallery, is_running
     from gallery.store import Gallery
 
-    if not is_running(config.control_path):
+    if not is_running(config.reached_path):
         with Gallery.open(config.gallery_path, create=create) as gallery:
             gallery.who = user_name()
             yield gallery
         return
-    with RemoteGallery(config.control_path) as remote:
-        if remote.path.resolve() != config.gallery_path.resolve():
+    with RemoteGallery(config.reached_path) as remote:
+        # The service's, which nobody named, has its gallery where the service says.
+        is_meant = config.reached_path == config.control_path or config.gallery.path is not None
+        if is_meant and remote.path.resolve() != config.gallery_path.resolve():
             raise UsageError(
                 f"the running daemon uses the gallery {remote.path}, not {config.gallery_path}: "
                 "set [gallery] path to the same, or stop the daemon"

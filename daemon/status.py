@@ -51,9 +51,9 @@ def _over_control(config: Config) -> Status:
     from daemon.control_client import RemoteGallery, is_running
 
     try:
-        if not is_running(config.control_path):
-            raise NoAnswer(f"no daemon answers at {config.control_path}: start one with visaged run")
-        with RemoteGallery(config.control_path) as remote:
+        if not is_running(config.reached_path):
+            raise NoAnswer(f"no daemon answers at {config.reached_path}: start one with visaged run")
+        with RemoteGallery(config.reached_path) as remote:
             return remote.status()
     except UsageError as error:
         raise NoAnswer(str(error)) from None

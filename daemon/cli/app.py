@@ -13,6 +13,7 @@ from typer._click.exceptions import ClickException
 from daemon.cli import (
     bridge,
     calibrate,
+    care,
     compare,
     crop,
     demo,
@@ -23,6 +24,7 @@ from daemon.cli import (
     people,
     replay,
     run,
+    service,
     status,
     watch,
 )
@@ -43,6 +45,7 @@ for commands in (
     run,
     status,
     people,
+    care,
     identify,
     compare,
     crop,
@@ -52,6 +55,7 @@ for commands in (
     replay,
     look,
     keys,
+    service,
     doctor,
 ):
     commands.add_to(app)

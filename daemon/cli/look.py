@@ -88,9 +88,9 @@ def _from_daemon(config: Config, camera: str) -> NDArray[np.uint8] | None:
     """The newest frame of the running daemon's camera; None: no daemon runs, or it has none."""
     from daemon.control_client import RemoteGallery, is_running
 
-    if not is_running(config.control_path):
+    if not is_running(config.reached_path):
         return None
-    with RemoteGallery(config.control_path) as remote:
+    with RemoteGallery(config.reached_path) as remote:
         jpeg = remote.snapshot(camera)
     if jpeg is None:
         return None

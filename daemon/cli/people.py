@@ -13,6 +13,7 @@ from daemon.cli.common import (
     ConfigOption,
     DeviceOption,
     JsonOption,
+    check_plot,
     configured,
     print_json,
     print_table,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from gallery.enrolment import EnrolmentReport
     from gallery.enrolment_plan import Plan
     from gallery.people import PeopleStore
+    from gallery.strict import Strict
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The person's name, in any script.")]
 
@@ -42,6 +44,9 @@ def enroll(
     is_not: Annotated[
         bool, typer.Option("--not", help="The pictures show look-alikes who are not to be given this name.")
     ] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse what audit would find, with its code as the reason.")
+    ] = False,
     as_json: JsonOption = False,
     device: DeviceOption = None,
     config: ConfigOption = None,
@@ -50,7 +55,7 @@ def enroll(
 
     JPEG, PNG or WebP. Exits 1 if nothing was enrolled.
 
-    Examples: visaged enroll "Ann Lee" ann1.jpg ann2.jpg · visaged enroll --from people/ ·
+    Examples: visaged enroll "Ann Lee" ann1.jpg ann2.jpg · visaged enroll --from people/ --strict ·
     visaged enroll "Ann Lee" --not her-sister.jpg
     """
     import time
@@ -62,13 +67,16 @@ def enroll(
 
     if is_not and folder is not None:
         raise UsageError("--not is about one person: enroll NAME --not IMAGE…")
+    if is_not and strict:
+        raise UsageError("--strict is about people's own pictures; leave it out with --not")
     plan = _plan(words or [], folder)
     settings = configured(config, device=device)
     with open_desk(settings, create=not is_not) as desk:
         store = _store(desk, plan, is_not=is_not)
         engine, _ = build_engine(settings)
         with progress_bar("enrolling", plan.image_count) as advance:
-            report = enroll_people(store, engine, plan, time.time_ns(), Rules(largest=largest), advance)
+            rules, judge = Rules(largest=largest), _strict(desk) if strict else None
+            report = enroll_people(store, engine, plan, time.time_ns(), rules, advance, judge)
         outdated = bool(report.enrolled) and not is_not and bool(desk.thresholds())
     if as_json:
         print_json(asdict(report))
@@ -99,6 +107,13 @@ def _store(desk: PeopleDesk, plan: Plan, *, is_not: bool) -> PeopleStore:
     return NotThisPerson(desk, PersonName(person.id, person.name))
 
 
+def _strict(desk: PeopleDesk) -> Strict:
+    from daemon.care_desk import care_of
+    from gallery.strict import Strict
+
+    return Strict(care_of(desk).material())
+
+
 def _tell(report: EnrolmentReport, what: str) -> None:
     """Every refusal with its reason, and what was taken, a line a person."""
     from collections import Counter
@@ -114,23 +129,42 @@ def people(
     name: Annotated[
         str | None, typer.Argument(metavar="[NAME]", help="Show one person's references.")
     ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="PNG", help="Save one person's references as a contact sheet.")
+    ] = None,
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
     """Lists who is enrolled, or what one person is known by.
 
-    Example: visaged people --json
+    Examples: visaged people --json · visaged people "Ann Lee" --plot ann.png
     """
     from daemon.people_desk import open_desk
 
+    if plot is not None:
+        check_plot(plot)
+        if name is None:
+            raise UsageError("--plot shows one person: people NAME --plot PNG")
     with open_desk(configured(config), create=True) as desk:
         rows = _everybody(desk) if name is None else _references(desk, name)
+        if plot is not None and name is not None:
+            _plot(desk, name, plot)
     if as_json:
         print_json(rows)
     elif rows:
         print_table(list(rows[0]), [["" if cell is None else cell for cell in row.values()] for row in rows])
     else:
         typer.echo("nobody is enrolled yet; begin with: visaged enroll NAME IMAGE", err=True)
+
+
+def _plot(desk: PeopleDesk, name: str, file: Path) -> None:
+    from daemon.care_desk import care_of
+    from daemon.contact_sheet import save
+
+    person = desk.person(name)
+    for notice in save(file, person.name, desk.references(name), care_of(desk).crops(name)):
+        typer.echo(notice, err=True)
+    typer.echo(f"saved {file}", err=True)
 
 
 def _everybody(desk: PeopleDesk) -> list[dict[str, object]]:
@@ -158,6 +192,7 @@ def _references(desk: PeopleDesk, name: str) -> list[dict[str, object]]:
             "is_person": is_person,
             "quality": round(reference.quality, 3),
             "model": reference.model,
+            "set_aside": reference.set_aside,
             "enrolled": _when(reference.enrolled_unix_ns),
         }
         for reference, is_person in kept
@@ -215,9 +250,9 @@ def reject(
     from daemon.control_client import RemoteGallery, is_running
 
     settings = configured(config)
-    if not is_running(settings.control_path):
+    if not is_running(settings.reached_path):
         raise UsageError("no daemon is running, and only a running one remembers its tracks")
-    with RemoteGallery(settings.control_path) as remote:
+    with RemoteGallery(settings.reached_path) as remote:
         person = remote.reject(track)
     if as_json:
         print_json({"id": person.id, "name": person.name})

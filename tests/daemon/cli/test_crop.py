@@ -18,6 +18,9 @@ from tests.daemon.cli.photographs import SAMPLES, detector, make_tree, manifest,
 from tests.gallery.bad_images import make
 
 
+pytestmark = pytest.mark.timeout(300)
+
+
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_tree(tmp_path_factory.mktemp("pictures") / "photos")

@@ -29,6 +29,9 @@ COPIES = 6
 """Of the tree, so that there is a middle to be killed in."""
 
 
+pytestmark = pytest.mark.timeout(300)
+
+
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_tree(tmp_path_factory.mktemp("pictures") / "photos")
@@ -44,7 +47,6 @@ def run_crop(visaged: Shell, tree: Path, crops: Path) -> subprocess.Popen[bytes]
     )
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_a_run_that_is_killed_in_the_middle_is_finished_by_the_next(
     visaged: Shell, tree: Path, tmp_path: Path, how: signal.Signals
@@ -80,7 +82,6 @@ def test_a_run_that_is_killed_in_the_middle_is_finished_by_the_next(
     assert len(unchanged) >= len(written) - 1
 
 
-@pytest.mark.timeout(300)
 def test_on_a_terminal_a_bar_counts_as_it_goes(visaged: Shell, tree: Path, tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
@@ -106,7 +107,6 @@ def test_on_a_terminal_a_bar_counts_as_it_goes(visaged: Shell, tree: Path, tmp_p
     assert "5 crops  5 missed  3 refused" in text
 
 
-@pytest.mark.timeout(300)
 def test_lfw_is_cropped_with_one_face_of_each_photograph(
     visaged: Shell, shared_data: Path, tmp_path: Path
 ) -> None:

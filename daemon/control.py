@@ -15,6 +15,7 @@ from types import TracebackType
 
 import zmq
 
+from daemon import care_desk
 from daemon import control_messages as messages
 from daemon.claim import claim
 from daemon.control_messages import Json
@@ -152,6 +153,7 @@ class Desk:
             "keys": lambda request: self._told_keys(),
             "add_key": self._add_key,
             "revoke_key": self._revoke_key,
+            **care_desk.operations(gallery),
         }
 
     def answer(self, request: bytes) -> bytes:

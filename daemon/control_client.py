@@ -43,7 +43,7 @@ class RemoteGallery:
             self._socket.set(option, value)
         self._socket.connect(f"ipc://{path}")
         try:
-            hello = self._ask("hello")
+            hello = self.ask("hello")
         except BaseException:
             self.close()
             raise
@@ -67,94 +67,95 @@ class RemoteGallery:
 
     def people(self) -> list[Person]:
         """As Gallery.people."""
-        return [messages.to_person(each) for each in self._ask("people")]
+        return [messages.to_person(each) for each in self.ask("people")]
 
     def person(self, name: str) -> Person:
         """As Gallery.person."""
-        return messages.to_person(self._ask("person", name=name))
+        return messages.to_person(self.ask("person", name=name))
 
     def references(self, name: str) -> list[Reference]:
         """As Gallery.references."""
-        return [messages.to_kept(each) for each in self._ask("references", name=name)]
+        return [messages.to_kept(each) for each in self.ask("references", name=name)]
 
     def not_references(self, name: str) -> list[Reference]:
         """As Gallery.not_references."""
-        return [messages.to_kept(each) for each in self._ask("not_references", name=name)]
+        return [messages.to_kept(each) for each in self.ask("not_references", name=name)]
 
     def owner(self, source_digest: str) -> PersonName | None:
         """As Gallery.owner."""
-        found = self._ask("owner", source_digest=source_digest)
+        found = self.ask("owner", source_digest=source_digest)
         return None if found is None else PersonName(**found)
 
     def has_image(self, name: str, source_digest: str) -> bool:
         """As Gallery.has_image."""
-        return bool(self._ask("has_image", name=name, source_digest=source_digest))
+        return bool(self.ask("has_image", name=name, source_digest=source_digest))
 
     def add(self, name: str, references: Sequence[NewReference], enrolled_unix_ns: int) -> Person:
         """As Gallery.add; the daemon notes the time by its own clock."""
         packed = [messages.from_reference(reference) for reference in references]
-        return messages.to_person(self._ask("add", name=name, references=packed))
+        return messages.to_person(self.ask("add", name=name, references=packed))
 
     def add_not(self, name: str, references: Sequence[NewReference], enrolled_unix_ns: int) -> Person:
         """As Gallery.add_not; the daemon notes the time by its own clock."""
         packed = [messages.from_reference(reference) for reference in references]
-        return messages.to_person(self._ask("add_not", name=name, references=packed))
+        return messages.to_person(self.ask("add_not", name=name, references=packed))
 
     def reject(self, track: str) -> Person:
         """Says that the face of a track is not whom it was named; who that is."""
-        return messages.to_person(self._ask("reject", track=track))
+        return messages.to_person(self.ask("reject", track=track))
 
     def forget(self, name: str) -> Person:
         """As Gallery.forget."""
-        return messages.to_person(self._ask("forget", name=name))
+        return messages.to_person(self.ask("forget", name=name))
 
     def rename(self, old: str, new: str) -> Person:
         """As Gallery.rename."""
-        return messages.to_person(self._ask("rename", old=old, new=new))
+        return messages.to_person(self.ask("rename", old=old, new=new))
 
     def thresholds(self) -> list[PersonThreshold]:
         """As Gallery.thresholds."""
-        return [messages.to_threshold(each) for each in self._ask("thresholds")]
+        return [messages.to_threshold(each) for each in self.ask("thresholds")]
 
     def set_thresholds(
         self, distances: Mapping[str, float], *, model: str, fmr: float, calibrated_unix_ns: int
     ) -> None:
         """As Gallery.set_thresholds; the daemon notes the time by its own clock."""
-        self._ask("set_thresholds", distances=dict(distances), model=model, fmr=fmr)
+        self.ask("set_thresholds", distances=dict(distances), model=model, fmr=fmr)
 
     def index(self, model: str) -> Index:
         """As Gallery.index."""
         check_model(self.model, model)
-        return messages.to_index(self._ask("index"))
+        return messages.to_index(self.ask("index"))
 
     def decide(self, encodings: NDArray[np.float32], rules: Rules) -> list[Decision]:
         """As Gallery.decide, on the daemon's gallery of this moment."""
-        found = self._ask("decide", encodings=messages.from_array(encodings), rules=asdict(rules))
+        found = self.ask("decide", encodings=messages.from_array(encodings), rules=asdict(rules))
         return [messages.to_decision(each) for each in found]
 
     def snapshot(self, camera: str) -> bytes | None:
         """A JPEG of the newest frame the daemon has of this camera; None: it has none."""
-        found = self._ask("snapshot", camera=camera)
+        found = self.ask("snapshot", camera=camera)
         return None if found is None else messages.to_bytes(found["jpeg"])
 
     def status(self) -> dict[str, Any]:
         """How the daemon fares, as the replay socket answers to status."""
-        return dict(self._ask("status"))
+        return dict(self.ask("status"))
 
     def keys(self) -> tuple[str, list[Client]]:
         """The daemon's public key, and everybody who ever got one."""
-        told = self._ask("keys")
+        told = self.ask("keys")
         return str(told["server"]), [Client(**each) for each in told["clients"]]
 
     def add_key(self, name: str, public: str) -> Client:
         """As Keyring.add; the daemon notes the time by its own clock."""
-        return Client(**self._ask("add_key", name=name, public=public))
+        return Client(**self.ask("add_key", name=name, public=public))
 
     def revoke_key(self, name: str) -> Client:
         """As Keyring.revoke; the daemon notes the time by its own clock."""
-        return Client(**self._ask("revoke_key", name=name))
+        return Client(**self.ask("revoke_key", name=name))
 
-    def _ask(self, operation: str, **arguments: object) -> Any:
+    def ask(self, operation: str, **arguments: object) -> Any:
+        """What the daemon answers to one of its operations; raises again what it refused with."""
         request = json.dumps({"op": operation, "who": user_name(), **arguments}, ensure_ascii=False)
         try:
             self._socket.send(request.encode())

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from daemon.errors import UsageError
+
 if TYPE_CHECKING:
     from daemon.config import Config
 
@@ -68,6 +70,14 @@ def read_config(path: Path | None, device: str | None, threshold: float | None) 
     if threshold is not None:
         config = override(config, "--threshold", "encoder", threshold=threshold, calibrated=False)
     return config
+
+
+def check_plot(file: Path) -> None:
+    """Refuses before the work what could not be saved after."""
+    if file.suffix.lower() != ".png":
+        raise UsageError(f"--plot: {file} must end in .png")
+    if not file.absolute().parent.is_dir():
+        raise UsageError(f"--plot: {file.absolute().parent} is no folder")
 
 
 def print_json(document: object) -> None:

@@ -12,12 +12,12 @@ from daemon.cli.common import (
     DeviceOption,
     JsonOption,
     ThresholdOption,
+    check_plot,
     configured,
     print_json,
     print_table,
     progress_bar,
 )
-from daemon.errors import UsageError
 
 if TYPE_CHECKING:
     from gallery.preparing.comparing import Comparison
@@ -49,7 +49,7 @@ def compare(
     from gallery.preparing.comparing import compare as compare_images
 
     if plot is not None:
-        _check_plot(plot)
+        check_plot(plot)
     settings = configured(config, device=device, threshold=threshold)
     engine, _ = build_engine(settings)
     with progress_bar("comparing", len(images)) as advance:
@@ -73,14 +73,6 @@ def compare(
     if not found.pairs:
         typer.echo("there are no two faces to compare", err=True)
     raise typer.Exit(0 if found.pairs else 1)
-
-
-def _check_plot(file: Path) -> None:
-    """Refuses before the work what could not be saved after."""
-    if file.suffix.lower() != ".png":
-        raise UsageError(f"--plot: {file} must end in .png")
-    if not file.absolute().parent.is_dir():
-        raise UsageError(f"--plot: {file.absolute().parent} is no folder")
 
 
 def _as_json(found: Comparison, own: float, thresholds: list[float]) -> dict[str, object]:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+# At the top: it takes seconds, which nobody has when the first face is there and cameras wait.
+from scipy.optimize import linear_sum_assignment
+
 Boxes = NDArray[np.float32]
 
 SAME_PLACE = 0.3
@@ -44,8 +47,6 @@ def pair(
 
     looks: float32[tracks, faces], distance of the encodings in thresholds, NaN where it is not known.
     """
-    from scipy.optimize import linear_sum_assignment
-
     if not overlap.size:
         return []
     known = ~np.isnan(looks)

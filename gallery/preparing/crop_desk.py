@@ -46,6 +46,8 @@ class CropDesk:
         self._journal = journal
         self._names = {source.name for source in sources}
         self._reserved = {os.path.realpath(path) for path in places.reserved}
+        self._holders = {row.crop: name for name, done in journal.done.items() for row in done.rows}
+        """Whose each crop is, by its name."""
         self._undone: dict[str, Rows] = {}
         """Where a crop's place is taken: told, but not noted as done."""
 
@@ -59,9 +61,12 @@ class CropDesk:
             return not done.is_of(source)
         return not all((self._places.crops / crop).exists() for crop in crops)
 
-    def is_free(self, crop: str) -> bool:
-        """Whether a crop of this name may be written."""
+    def is_free(self, crop: str, source: Source) -> bool:
+        """Whether a crop of this name may be written for this image."""
         place = self._places.crops / crop
+        if self._holders.get(crop, source.name) != source.name:
+            # The second face of an image, from before there was one of that name.
+            return False
         if os.path.realpath(place) in self._reserved or place.is_dir():
             return False
         return self._places.force or crop in self._journal.owned or not os.path.lexists(place)
@@ -139,6 +144,7 @@ class CropDesk:
                 self._undone[source.name] = rows
             else:
                 self._journal.finish(source, rows)
+                self._holders |= dict.fromkeys((row.crop for row in rows), source.name)
             told.append(rows)
         return told
 
@@ -153,7 +159,7 @@ class CropDesk:
         return [self._row(source, name, cut) for name, cut in zip(names, cuts, strict=False)]
 
     def _row(self, source: Source, name: str, cut: Cut) -> tuple[Row, Cut | None]:
-        if not self.is_free(name):
+        if not self.is_free(name, source):
             return Row(source.name, None, "exists", cut.face), None
         return Row(source.name, name, cut.reason, cut.face, cut.pixels), cut
 

@@ -70,9 +70,11 @@ def crop(
     """
     desk = CropDesk(sources, places, options, journal)
     todo = [source for source in sources if desk.is_to_do(source)]
-    free = [source for source in todo if desk.is_free(source.name)]
+    free = []
     for source in todo:
-        if not desk.is_free(source.name):
+        if desk.is_free(source.name, source):
+            free.append(source)
+        else:
             progress(len(todo), desk.taken(source))
     if free:
         for rows in _lagging(desk.save_seen, detected(free, places.tree, load())):

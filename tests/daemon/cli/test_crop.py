@@ -17,7 +17,6 @@ from tests.daemon.cli.conftest import Shell
 from tests.daemon.cli.photographs import SAMPLES, detector, make_tree, manifest, read
 from tests.gallery.bad_images import make
 
-
 pytestmark = pytest.mark.timeout(300)
 
 

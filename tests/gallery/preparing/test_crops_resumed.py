@@ -68,6 +68,23 @@ def test_new_images_and_crops_that_are_gone_are_done(cropping: Order) -> None:
     }
 
 
+def test_a_new_image_does_not_take_the_crop_of_anothers_second_face(cropping: Order) -> None:
+    paint(cropping.tree / "a.png", (LEFT, RED), (RIGHT, GREEN))
+    cropping(CropOptions(faces="all"))
+    paint(cropping.tree / "a-2.png", (LEFT, YELLOW))
+    for _ in range(2):
+        cropping(CropOptions(faces="all"))
+        assert [(row["source"], row["crop"], row["reason"]) for row in cropping.manifest()] == [
+            ("a-2.png", "", "exists"),
+            ("a.png", "a.png", "face"),
+            ("a.png", "a-2.png", "face"),
+        ]
+        assert (cropping.crop("a-2.png") == GREEN).all()
+    cropping(CropOptions(faces="all"), force=True)
+    assert (cropping.crop("a-2.png") == YELLOW).all()
+    assert (cropping.crop("a-3.png") == GREEN).all()
+
+
 def test_an_image_that_is_repaired_is_cropped_and_one_that_is_changed_keeps_its_crop_and_is_told(
     cropping: Order,
 ) -> None:

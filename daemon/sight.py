@@ -41,7 +41,7 @@ BLURRED, SHARP = 0.74, 0.64
 LOSSY_S = 8.0
 LOSSY_FRAMES, LOSSY_SPAN_S = 3, 0.5
 """So many damaged frames within LOSSY_S, and more than one moment's burst."""
-WHOLE_S = 10.0
+WHOLE_S = 8.0
 """Without a damaged frame for so long, it is over."""
 
 

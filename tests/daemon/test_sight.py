@@ -184,11 +184,11 @@ def test_odd_sizes_are_measured_too(size: tuple[int, int]) -> None:
     assert states(told(seconds(still(picture), 10))) == (["frozen"] if min(size) >= 16 else [])
 
 
-def test_three_damaged_pictures_within_eight_seconds_are_lossy_until_ten_seconds_without(
+def test_three_damaged_pictures_within_eight_seconds_are_lossy_until_eight_seconds_without(
     portrait: Picture,
 ) -> None:
     happened = told(seconds(still(portrait, 1.0), 40), damaged=frozenset({50, 80, 110}))
-    assert happened == [(11.0, "lossy"), (21.1, "online")]
+    assert happened == [(11.0, "lossy"), (19.1, "online")]
 
 
 def test_two_damaged_pictures_or_one_burst_are_not_lossy(portrait: Picture) -> None:

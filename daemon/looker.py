@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 
 from daemon.frame import Frame
-from gallery.faces.types import Detector, Faces
+from gallery.faces.types import BgrImage, Detector, Faces
+
+Stage = Callable[[str], AbstractContextManager[object]]
+"""Measures what is done within the block, under a name; nullcontext: nothing is measured."""
 
 
 class Looker:
@@ -14,6 +18,8 @@ class Looker:
 
     def __init__(self, detector: Detector) -> None:
         self._detector = detector
+        self.stage: Stage = nullcontext
+        """Measures a search, in the thread that does it."""
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="looker")
         self._search: Future[list[Faces]] | None = None
         self._cameras: tuple[str, ...] = ()
@@ -35,7 +41,7 @@ class Looker:
         assert self._search is None
         self._begun += 1
         self._cameras = tuple(frame.camera for frame in frames)
-        self._search = self._pool.submit(self._detector.detect, [frame.bgr for frame in frames])
+        self._search = self._pool.submit(self._detect, [frame.bgr for frame in frames])
 
     def take(self, camera: str) -> Faces | None:
         """What was found on this camera's frame, once; None: nothing new. Raises what the search raised."""
@@ -47,6 +53,10 @@ class Looker:
     def forget(self, camera: str) -> None:
         """Nobody will ask for this camera any more."""
         self._found.pop(camera, None)
+
+    def _detect(self, images: list[BgrImage]) -> list[Faces]:
+        with self.stage("detect"):
+            return self._detector.detect(images)
 
     def close(self) -> None:
         """Waits for a search under way."""

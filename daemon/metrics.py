@@ -11,7 +11,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from daemon.events import Event
-from daemon.resident import resident_bytes
+from daemon.resident import MEGABYTE, resident_bytes
 
 LATENCY_S = (0.02, 0.04, 0.06, 0.1, 0.15, 0.25, 0.4, 0.7, 1.0, 2.0, 5.0)
 STAGE_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
@@ -21,6 +21,12 @@ FRAMES = {
     "frames_read": "Frames that came from the camera",
     "frames_processed": "Frames that went through the pipeline",
     "frames_replaced": "Frames that gave way to a newer one before the pipeline could see them",
+}
+
+GALLERY = {
+    "revision": "Revision of the gallery that is in use",
+    "people": "People who can be named",
+    "references": "References of all of them",
 }
 
 
@@ -94,6 +100,7 @@ class Metrics(Collector):
         for each in pulse.get("refused", ()):
             refused.add_metric([each["reason"]], each["count"])
         yield refused
+        yield from _of_memory_and_gallery(pulse)
         yield from _of_journal(pulse)
 
 
@@ -123,6 +130,14 @@ def _of_cameras(cameras: Iterable[dict[str, Any]]) -> Iterator[Metric]:
         for each in camera.get("reopened", ()):
             reopened.add_metric([camera["name"], each["reason"]], each["count"])
     yield from (state, age, reopened, unfit)
+
+
+def _of_memory_and_gallery(pulse: dict[str, Any]) -> Iterator[Metric]:
+    if (held := pulse.get("gpu_memory_mb")) is not None:
+        yield GaugeMetricFamily("visaged_gpu_memory_bytes", "What PyTorch holds on GPUs", held * MEGABYTE)
+    if gallery := pulse.get("gallery"):
+        for key, text in GALLERY.items():
+            yield GaugeMetricFamily(f"visaged_gallery_{key}", text, gallery[key])
 
 
 def _of_journal(pulse: dict[str, Any]) -> Iterator[Metric]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Self
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from daemon.config import TrackerConfig
 from daemon.frame import Frame
-from daemon.looker import Looker
+from daemon.looker import Looker, Stage
 from daemon.track import Plan
 from daemon.view import SeenFace, View
 from daemon.visits import Change
@@ -50,6 +51,11 @@ class Pipeline:
         self._views = dict(views)
         self._live = set(live)
         self._looker = Looker(engine.detector)
+        self._stage: Stage = nullcontext
+
+    def measure(self, stage: Stage) -> None:
+        """Has detect (also in the looker's thread), refine, encode and decide measured, each for one batch."""
+        self._stage = self._looker.stage = stage
 
     def add(self, camera: str, *, live: bool) -> None:
         """One camera more, with the settings of those there are."""
@@ -72,7 +78,8 @@ class Pipeline:
         """What happened on these frames, one a camera, in the order given."""
         self._find(frames)
         self._sample(frames)
-        return [self._decide(frame) for frame in frames]
+        with self._stage("decide"):
+            return [self._decide(frame) for frame in frames]
 
     def end(self, camera: str) -> list[Change]:
         """The camera ended or was lost: so was everything on it."""
@@ -108,7 +115,8 @@ class Pipeline:
         if not frames:
             return []
         self._begin_looks(frames)
-        return self._engine.detector.detect([frame.bgr for frame in frames])
+        with self._stage("detect"):
+            return self._engine.detector.detect([frame.bgr for frame in frames])
 
     def _begin_looks(self, frames: Sequence[Frame]) -> None:
         for frame in frames:
@@ -118,7 +126,8 @@ class Pipeline:
         """Looks for tracks, and for faces that a search found on an older frame, where they were."""
         arrived = {frame.camera: self._looker.take(frame.camera) for frame in frames}
         boxes = [_joined(plans[frame.camera].boxes, arrived[frame.camera]) for frame in frames]
-        refined = self._engine.detector.refine([frame.bgr for frame in frames], boxes)
+        with self._stage("refine"):
+            refined = self._engine.detector.refine([frame.bgr for frame in frames], boxes)
         for frame, faces in zip(frames, refined, strict=True):
             view, plan = self._views[frame.camera], plans[frame.camera]
             rows = np.arange(len(faces))
@@ -142,7 +151,8 @@ class Pipeline:
             rows.append(view.judge(assess(frame.bgr, faces) if qualities is None else qualities, frame))
             images.append(frame.bgr)
             wanted.append(faces.take(rows[-1]))
-        encodings = self._engine.encoder.encode_many(images, wanted)
+        with self._stage("encode"):
+            encodings = self._engine.encoder.encode_many(images, wanted)
         for frame, chosen, some in zip(frames, rows, encodings, strict=True):
             self._views[frame.camera].learn(chosen, some, frame)
 

@@ -100,6 +100,7 @@ class Service:
             Cameras(self._config.camera, started) as cameras,
         ):
             self._pipeline = pipeline
+            pipeline.measure(self._monitor.stage)
             narrator = Narrator(
                 self._config, pipeline, self._tallies, self._memory, self._monitor, started.monotonic_ns
             )

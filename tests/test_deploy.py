@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
+from daemon import events
+from daemon.metrics import Metrics
+from daemon.vocabulary import JournalHealth, JournalPulse
 from tests.conftest import REPOSITORY
+from tests.daemon.event_samples import NAMED
 
 UNIT = REPOSITORY / "deploy" / "visaged.service"
 MOST_EXPOSURE = 2.0
@@ -46,6 +52,40 @@ def test_the_unit_exposes_little(unit: Path) -> None:
     assert float(found[1]) <= MOST_EXPOSURE
 
 
+def test_the_dashboard_asks_for_every_metric_and_for_no_other() -> None:
+    """Every one that exists, by the name under which Prometheus keeps it."""
+    metrics = Metrics("1.2.3", "a-model", "a device")
+    pulse = events.CameraPulse(
+        *("door", "online", 1, 1, 0, [events.Unfit("blurred", 1)]),
+        frame_age_s=0.1,
+        reopened=[events.Reopened("silent", 1)],
+    )
+    beat = events.Heartbeat(
+        *(1.0, 0, [pulse], [events.Refused("silent", 1)], events.GalleryPulse(1, 1, 1), 1.0, 1.0)
+    )
+    health = JournalPulse(1, 1, 0, JournalHealth(True, None))
+    metrics.note(events.daemon(beat).telling(events.plain(health)))
+    metrics.note(events.sighting(NAMED))
+    metrics.saw("door", 1)
+    with metrics.stage("detect"):
+        pass
+    families = text_string_to_metric_families(metrics.page().decode())
+    there = {sample.name for family in families for sample in family.samples}
+    text = (REPOSITORY / "deploy" / "grafana.json").read_text()
+    panels = json.loads(text)["panels"]
+    asked = {
+        name
+        for panel in panels
+        for target in panel["targets"]
+        for name in re.findall(r"visaged_\w+", target["expr"])
+    }
+    assert asked <= there
+    left_out = {"visaged_journal_head", "visaged_gallery_revision"}
+    parts = {name for name in there if name.endswith(("_sum", "_count", "_created"))}
+    assert there - asked == left_out | parts
+    assert len({panel["id"] for panel in panels}) == len(panels)
+
+
 def test_the_unit_says_what_the_daemon_relies_on() -> None:
     lines = UNIT.read_text().splitlines()
     for line in (
@@ -59,3 +99,13 @@ def test_the_unit_says_what_the_daemon_relies_on() -> None:
         "RestartPreventExitStatus=2",
     ):
         assert line in lines
+
+
+def test_the_container_is_nobodys_root_and_says_how_it_fares() -> None:
+    lines = (REPOSITORY / "deploy" / "Dockerfile").read_text().splitlines()
+    assert "USER 10001" in lines
+    assert any(line.startswith("HEALTHCHECK") and '"visaged", "status"' in line for line in lines)
+    for line in lines:
+        if line.startswith("COPY ") and "--from" not in line:
+            for source in line.split()[1:-1]:
+                assert (REPOSITORY / source).exists(), source

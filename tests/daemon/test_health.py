@@ -45,8 +45,15 @@ def samples(page: str) -> dict[tuple[str, tuple[str, ...]], float]:
 
 
 def heartbeat() -> events.Event:
-    pulse = events.CameraPulse("door", "online", 30, 20, 10, [events.Unfit("blurred", 4)])
-    return events.daemon(events.Heartbeat(12.5, 2, [pulse], [events.Refused("unknown_key", 3)]))
+    pulse = events.CameraPulse(
+        *("door", "online", 30, 20, 10, [events.Unfit("blurred", 4)]),
+        frame_age_s=0.25,
+        reopened=[events.Reopened("silent", 2)],
+    )
+    refused = [events.Refused("unknown_key", 3)]
+    return events.daemon(
+        events.Heartbeat(12.5, 2, [pulse], refused, events.GalleryPulse(12, 2, 7), 412.5, 130.0)
+    )
 
 
 def test_what_was_published_is_counted(server: HealthServer, metrics: Metrics) -> None:
@@ -70,6 +77,10 @@ def test_what_was_published_is_counted(server: HealthServer, metrics: Metrics) -
     assert found["visaged_refused_peers_total", ("unknown_key",)] == 3
     assert found["visaged_subscriber_overruns_total", ()] == 2
     assert found["visaged_uptime_seconds", ()] == 12.5
+    assert found["visaged_frame_age_seconds", ("door",)] == 0.25
+    assert found["visaged_reopened_total", ("door", "silent")] == 2
+    assert found["visaged_gpu_memory_bytes", ()] == 130e6
+    assert found["visaged_gallery_people", ()] == 2
     assert found["visaged_memory_bytes", ()] > 10_000_000
     assert found["visaged_build_info", tuple(sorted(("1.2.3", "dlib-mtcnn-0", "CPU, 2 threads")))] == 1
 

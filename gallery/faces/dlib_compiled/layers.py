@@ -1,71 +1,19 @@
-"""The layers of dlib's face encoder over several faces, as functions that numba's code may call.
-
-Every level keeps its pixels in squares, flat float32[faces, span, span, channels], with a border of zeros on
-all sides that is as wide as the convolutions reach; `Level.origin` is where the first pixel lies.
-"""
+"""The layers of dlib's face encoder over several faces, as functions that numba's code may call."""
 
 # mypy: disable-error-code="misc"
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numba.extending import register_jitable
 
+from gallery.faces.dlib_compiled.level import Level
 from gallery.faces.mtcnn.compiled import operations
 from gallery.faces.mtcnn.compiled.vectors import LANES, beside, block
 
 ZERO = np.float32(0)
-
-
-@dataclass(frozen=True, slots=True)
-class Level:
-    """What is alike for all convolutions over pictures of one size."""
-
-    side: int
-    """Pixels in a row, and rows."""
-    channels: int
-    results: int
-    """Winograd's tiles have so many pixels in a row; the last tile may reach beyond the picture."""
-    tiles: int
-    """How many are computed together, at least, so that their numbers stay in a core's own cache."""
-
-    @property
-    def across(self) -> int:
-        """Tiles in a row."""
-        return -(-self.side // self.results)
-
-    @property
-    def span(self) -> int:
-        """Pixels in a row with the border."""
-        return self.across * self.results + 2
-
-    @property
-    def origin(self) -> int:
-        """Where the first pixel of a face lies."""
-        return (self.span + 1) * self.channels
-
-    @property
-    def size(self) -> int:
-        """Floats a face."""
-        return self.span * self.span * self.channels
-
-    @property
-    def beside(self) -> int:
-        """Tiles that are multiplied beside each other."""
-        return beside(self.channels, self.tiles)
-
-    @property
-    def group(self) -> int:
-        """Tiles that are computed together."""
-        return -(-self.tiles // self.beside) * self.beside
-
-    @property
-    def room(self) -> int:
-        """Floats that Winograd's pixels, or products, take."""
-        return (self.results + 2) ** 2 * self.group * self.channels
 
 
 def tiled(level: Level) -> Any:
@@ -200,49 +148,5 @@ def joined(level: Level, side: int) -> Any:
                 first = face * face_size + origin + row * span * channels
                 for place in range(first, first + side * channels):
                     result[place] = max(result[place] + source[place], ZERO)
-
-    return run
-
-
-COLOURS, STEM_TAPS, STEM_CHANNELS = 3, 7, 32
-STRIP = 5
-"""Rows after the maximum that are computed together."""
-
-
-def stem(size_px: int, level: Level) -> Any:
-    """A face's 7x7 convolution in steps of 2, ReLU, and the maximum of 3x3 in steps of 2."""
-    side = (size_px - STEM_TAPS) // 2 + 1
-    count = beside(STEM_CHANNELS, side)
-    convolve = operations.convolution(count, STEM_CHANNELS, COLOURS, (STEM_TAPS, STEM_TAPS), COLOURS, step=2)
-    largest = operations.largest(STEM_CHANNELS, 3)
-    size, weights = block(STEM_CHANNELS), STEM_TAPS * STEM_TAPS * COLOURS * block(STEM_CHANNELS)
-    columns = tuple(min(column, side - count) for column in range(0, side, count))
-    row_stride, strip_stride = size_px * COLOURS, side * STEM_CHANNELS
-    origin, result_side, span = level.origin, level.side, level.span
-    if result_side % STRIP:
-        raise ValueError(f"{result_side} rows don't fall into strips of {STRIP}")
-
-    @register_jitable
-    def run(source: Any, weight: Any, bias: Any, slope: Any, result: Any) -> None:
-        """float32[size_px, size_px, 3] and the buffer of one face, both flat."""
-        strip = np.empty((2 * STRIP + 1) * strip_stride, np.float32)
-        for first in range(0, result_side, STRIP):
-            kept = 1 if first else 0
-            for row in range(kept, 2 * STRIP + 1):
-                for part in range(STEM_CHANNELS // size):
-                    for column in columns:
-                        convolve(
-                            source, 2 * ((2 * first + row) * row_stride + column * COLOURS), row_stride,
-                            weight, part * weights, bias, slope, part * size,
-                            strip, row * strip_stride + column * STEM_CHANNELS + part * size,
-                        )  # fmt: skip
-            for row in range(STRIP):
-                for column in range(result_side):
-                    place = 2 * (row * side + column) * STEM_CHANNELS
-                    target = origin + ((first + row) * span + column) * STEM_CHANNELS
-                    for vector in range(0, STEM_CHANNELS, LANES):
-                        largest(strip, place + vector, strip_stride, result, target + vector)
-            # The last row is the next strip's first.
-            strip[:strip_stride] = strip[2 * STRIP * strip_stride :]
 
     return run

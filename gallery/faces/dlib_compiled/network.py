@@ -1,5 +1,7 @@
 """dlib's face encoder from the pixels to the encodings, for numba to compile.
 
+Layers are numbered as in the file: 0 is the stem, and every block has two, of which the second, with an even
+number, is added to what came into the block.
 `stamp` is never read: numba keeps what it compiled by the values that a function closes over, and so by it.
 """
 
@@ -12,13 +14,12 @@ from collections.abc import Callable
 import numpy as np
 from numba.extending import register_jitable
 
-from gallery.faces.dlib_compiled.layers import Level, direct, halved, joined, stem, tiled
+from gallery.faces.dlib_compiled.layers import direct, halved, joined, tiled
+from gallery.faces.dlib_compiled.level import A, B, C, D, E
+from gallery.faces.dlib_compiled.stem import stem
 
 SIZE_PX, DIMENSIONS = 150, 128
 
-A, B, C = Level(35, 32, 4, 28), Level(17, 64, 4, 14), Level(8, 128, 4, 16)
-D, E = Level(4, 256, 2, 32), Level(2, 256, 2, 1)
-"""The picture is halved from level to level. Of 4, 3 pixels in a row are convolved at first, of 2 one."""
 A_FACE, B_FACE, C_FACE, D_FACE, E_FACE = (level.size for level in (A, B, C, D, E))
 ROOM = max(level.room for level in (A, B, C, D))
 CHANNELS, E_FIRST, E_ROW = E.channels, E.origin, E.span * E.channels

@@ -54,7 +54,7 @@ class Pipeline:
         self._stage: Stage = nullcontext
 
     def measure(self, stage: Stage) -> None:
-        """Has detect (also in the looker's thread), refine, encode and decide measured, each for one batch."""
+        """Has detect, refine, encode and decide measured, each for one batch; detect in its thread too."""
         self._stage = self._looker.stage = stage
 
     def add(self, camera: str, *, live: bool) -> None:

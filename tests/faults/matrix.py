@@ -61,9 +61,9 @@ def play(fault: Fault) -> Outcome:
         else:
             opened_s = stage.listen()
             for camera in ("door", "gate"):
-                seen = stage.wait_for(partial(_seen, camera=camera, after_s=opened_s), PATIENCE_S)
+                seen = stage.wait_for(partial(first_seen, camera=camera, after_s=opened_s), PATIENCE_S)
                 steady_s = seen.arrived_s + STEADY_S
-                stage.wait_for(partial(_seen, camera=camera, after_s=steady_s), PATIENCE_S)
+                stage.wait_for(partial(first_seen, camera=camera, after_s=steady_s), PATIENCE_S)
             began_s = time.monotonic()
             fault.begin(stage)
         noticed = stage.wait_for(partial(_noticed, states=fault.states, after_s=began_s), PATIENCE_S)
@@ -74,7 +74,7 @@ def play(fault: Fault) -> Outcome:
             fault.end(stage)
         after_s = max(ended_s, noticed.arrived_s)
         again = stage.wait_for(partial(_seen_well, after_s=after_s), PATIENCE_S)
-        stage.wait_for(partial(_seen, camera="gate", after_s=again.arrived_s + STEADY_S), PATIENCE_S)
+        stage.wait_for(partial(first_seen, camera="gate", after_s=again.arrived_s + STEADY_S), PATIENCE_S)
         return Outcome(
             fault,
             noticed.arrived_s - began_s,
@@ -100,7 +100,7 @@ def table(outcomes: Iterable[Outcome]) -> list[str]:
     return lines
 
 
-def _seen(told: list[Told], camera: str, after_s: float) -> Told | None:
+def first_seen(told: list[Told], camera: str, after_s: float) -> Told | None:
     """A frame of this camera after this moment."""
     late = (each for each in reversed(told) if each.arrived_s > after_s)
     return next((each for each in late if each.camera == camera and each.kind == "sighting"), None)

@@ -60,11 +60,8 @@ class Stage:
             self._gate = self._stack.enter_context(RtspServer())
             self.password_file = self._folder / "password"
             self.password_file.write_text("guess")
-            self._daemon = subprocess.Popen(
-                [sys.executable, "-m", "tests.faults.one_face", str(self._config())], env=environment()
-            )
+            self.start_daemon()
             self._stack.callback(self._end_daemon)
-            self._await_start()
             self._stack = self._stack.pop_all()
         return self
 
@@ -79,19 +76,34 @@ class Stage:
         thread.start()
         return time.monotonic()
 
+    def start_daemon(self) -> None:
+        """On this stage's folder, in whatever state that is; returns when its control socket answers."""
+        command = [sys.executable, "-m", "tests.faults.one_face", str(self._config())]
+        self._daemon = subprocess.Popen(command, env=environment())
+        self._await_start()
+
+    def kill_daemon(self) -> None:
+        """With SIGKILL, so that it can't tidy up."""
+        self._daemon.kill()
+        self._daemon.wait()
+
     def restart_server(self) -> None:
         """The door's camera, at the same address as before."""
         self.server = RtspServer(self.server.port, password=self._password, options=self._server_options)
 
     def door_process(self) -> int:
         """The id of the door's first capture process: the door stands first in the configuration."""
+        return self.capture_processes()[0]
+
+    def capture_processes(self) -> list[int]:
+        """Ids of the daemon's processes, the one that was started first at the beginning."""
         children = []
         for entry in Path("/proc").iterdir():
             if entry.name.isdecimal():
                 fields = _stat(entry)
                 if len(fields) > 19 and int(fields[1]) == self._daemon.pid:
                     children.append((int(fields[19]), int(entry.name)))
-        return min(children)[1]
+        return [pid for _, pid in sorted(children)]
 
     def wait_for(self, done: Callable[[list[Told]], Told | None], timeout_s: float) -> Told:
         """The first that is found in what was told so far; fails with what was told if none comes."""
@@ -163,6 +175,12 @@ def _told(topic: str, body: bytes) -> Told:
     captured = data.get("captured")
     captured_s = None if captured is None else datetime.fromisoformat(captured).timestamp()
     return Told(time.monotonic(), camera, kind, data.get("reason"), captured_s)
+
+
+def is_alive(pid: int) -> bool:
+    """Whether there is such a process that has not ended; one that waits to be reaped has."""
+    fields = _stat(Path("/proc") / str(pid))
+    return bool(fields) and fields[0] != "Z"
 
 
 def _stat(process: Path) -> list[str]:

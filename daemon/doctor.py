@@ -5,11 +5,12 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
+from daemon import doctor_places as places
 from daemon.errors import UsageError
+from daemon.finding import Finding
 from gallery.errors import GalleryError, GalleryMissing, ModelMismatch
 
 if TYPE_CHECKING:
@@ -22,23 +23,10 @@ SPEED_RUNS = 3
 """The median of so many detections is told, after one to warm up."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was checked."""
-
-    check: str
-    """What was checked."""
-    status: Literal["ok", "warning", "broken"]
-    """broken: visaged can't work like this."""
-    detail: str
-    """What was found."""
-    advice: str | None = None
-    """What to do about it; None where all is well."""
-
-
 def examine(config: Config) -> Iterator[Finding]:
     """Everything, one after the other, each as soon as it is known."""
-    for check in (_versions, _device, _speed, _models, _gallery, _events, _control, _cameras, _fonts):
+    near = (places.state_folder, places.key_files, places.journal, places.ports, places.systemd, places.clock)
+    for check in (_versions, _device, _speed, _models, _gallery, _events, _control, *near, _cameras, _fonts):
         yield from check(config)
 
 
@@ -191,10 +179,12 @@ def _control(config: Config) -> Iterator[Finding]:
 def _cameras(config: Config) -> Iterator[Finding]:
     from daemon.camera_check import checked_source
     from daemon.devices import webcams
+    from daemon.doctor_cameras import pictures
 
     found = webcams()
     told = ", ".join(f"{webcam.path} {webcam.name}" for webcam in found) or "no webcam"
     yield Finding("webcams", "ok", told)
+    there = []
     for camera in config.camera:
         try:
             source = checked_source(camera)
@@ -210,6 +200,8 @@ def _cameras(config: Config) -> Iterator[Finding]:
             )
         else:
             yield Finding("camera", "ok", f"{camera.name}: {source.kind}")
+            there.append(camera)
+    yield from pictures(config, there)
 
 
 def _fonts(config: Config) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from daemon.endpoint import BindRefused
+from daemon.health_port import check_free_port
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
@@ -41,6 +42,7 @@ class HealthServer:
             "/healthz": self._health,
             "/readyz": self._readiness,
         }
+        check_free_port(bind)
         host, _, port = bind.rpartition(":")
         try:
             self._server = make_server(host.strip("[]"), int(port), self._answer, WSGIServer, _Handler)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import signal
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -62,10 +63,14 @@ def visaged(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch)
     """A folder with a short path, because a socket's may have 107 bytes."""
     for name in ("VISAGED_CONFIG", "STATE_DIRECTORY", "RUNTIME_DIRECTORY"):
         monkeypatch.delenv(name, raising=False)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
     with tempfile.TemporaryDirectory(prefix="visaged-") as folder:
         shell = Shell(Path(folder), capsys)
         shell.configure()
         yield shell
+    for number, handler in handlers.items():
+        # "run" takes the signals that stop it.
+        signal.signal(number, handler)
     for package in ("daemon", "gallery"):
         # A command sets what its log holds; the next test is none of its.
         logging.getLogger(package).setLevel(logging.NOTSET)

@@ -10,12 +10,13 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from daemon.client import subscribe
 from tests.conftest import REPOSITORY
-from tests.daemon.asking import asker
+from tests.daemon.asking import Asker, asker
 from tests.daemon.journaling import kept
 from tests.daemon.running import Home, events_until, running, visaged
 
@@ -48,41 +49,47 @@ def test_every_event_is_stored_and_numbers_go_on_after_a_restart_and_after_a_kil
     journal = home.folder / "state" / "journal.db"
     stored = kept(journal)
     assert [event["data"]["seq"] for event in stored] == list(range(1, len(stored) + 1))
-    assert [event["type"].rpartition("visaged.")[2] for event in stored] == [
-        "daemon.started",
-        "camera.online",
-        "face.unknown",
-        "face.left",
-        "camera.ended",
-        "daemon.stopping",
-    ]
-    # All but the first, which nobody heard, came as they are stored; heartbeats came between them.
-    assert [event.event for event in first if event.data["durable"]] == stored[1:]
+    kinds = [event["type"].removeprefix("visaged.") for event in stored]
+    assert (kinds[0], kinds[-1]) == ("daemon.started", "daemon.stopping")
+    assert {"camera.online", "face.unknown", "face.left", "camera.ended"} <= set(kinds)
+    # They came as they are stored, the first one perhaps before anybody listened.
+    assert [event.event for event in first if event.data["durable"]] in (stored, stored[1:])
     beats = [event.data for event in first if event.kind == "heartbeat"]
     assert all(beat["journal"]["ok"] and beat["oldest"] == 1 for beat in beats)
 
     with running(home, "--await-subscribers", "1") as daemon, asker(home.replay) as peer:
         with subscribe(home.endpoint, topics=["face/door/unknown/"], timeout_s=60) as events:
             (unknown,) = [next(events)]
-        assert unknown.data["prev"] == 4
+        assert unknown.data["prev"] == kinds.index("face.left") + 1
         present = peer.ask(op="present")
-        assert present["head"] == unknown.data["seq"] == len(stored) + 3
+        assert present["head"] >= unknown.data["seq"] > len(stored) + 1
         assert [face["track"] for face in present["cameras"]["door"]] == [unknown.track]
         missed = peer.replay(after=len(stored))
-        assert missed[-1] == unknown.event
-        epochs = {event["data"]["epoch"] for event in peer.replay()}
-        assert len(epochs) == 2
+        assert unknown.event in missed
         daemon.kill()
         daemon.wait(10)
+    stored += kept(journal)[len(stored) :]
+    assert stored[len(kinds) : len(kinds) + len(missed)] == missed
+    assert len({event["data"]["epoch"] for event in stored}) == 2
 
     with running(home, "--await-subscribers", "1") as daemon, asker(home.replay) as peer:
-        again = peer.ask(op="replay", after=len(missed) + len(stored))["events"]
-        assert again[0]["topic"] == "daemon/started/"
-        assert again[0]["event"]["data"]["seq"] == len(missed) + len(stored) + 1
-        assert again[0]["event"]["data"]["prev"] == len(stored) + 1
+        (started,) = first_of(peer, after=len(stored))
+        assert started["topic"] == "daemon/started/"
+        assert started["event"]["data"]["seq"] == len(stored) + 1
+        assert started["event"]["data"]["prev"] == len(kinds) + 1
         assert peer.ask(op="present")["cameras"] == {"door": []}
         daemon.send_signal(signal.SIGTERM)
         assert daemon.wait(STOP_S) == 0
+
+
+def first_of(peer: Asker, after: int) -> list[Any]:
+    """The next event, as soon as there is one."""
+    for _ in range(600):
+        found = peer.ask(op="replay", after=after, limit=1)["events"]
+        if found:
+            return list(found)
+        time.sleep(0.05)
+    return []
 
 
 def test_a_subscriber_that_stands_still_does_not_hold_up_the_end(home: Home) -> None:

@@ -79,7 +79,7 @@ def test_a_folder_that_was_there_keeps_its_mode(path: Path) -> None:
 def test_the_file_says_what_it_is_and_is_written_with_care(path: Path) -> None:
     with Gallery.open(path) as gallery:
         asked = {
-            pragma: gallery._connection.execute(f"PRAGMA {pragma}").fetchone()[0]
+            pragma: gallery.connection.execute(f"PRAGMA {pragma}").fetchone()[0]
             for pragma in (
                 "application_id",
                 "user_version",
@@ -148,8 +148,8 @@ def test_an_older_gallery_is_brought_forward_once(path: Path, monkeypatch: pytes
     for _ in range(2):
         with Gallery.open(path) as gallery:
             assert len(gallery.people()) == 2
-            assert gallery._connection.execute("PRAGMA user_version").fetchone() == (len(more),)
-            assert gallery._connection.execute("SELECT later FROM person").fetchall() == [(None,), (None,)]
+            assert gallery.connection.execute("PRAGMA user_version").fetchone() == (len(more),)
+            assert gallery.connection.execute("SELECT later FROM person").fetchall() == [(None,), (None,)]
 
 
 def test_a_file_of_version_1_keeps_everybody_and_takes_what_came_later(path: Path) -> None:
@@ -168,7 +168,7 @@ def test_a_file_of_version_1_keeps_everybody_and_takes_what_came_later(path: Pat
         gallery.set_thresholds({ids["Ann"]: 0.4}, model=MODEL, fmr=0.01, calibrated_unix_ns=9)
     with Gallery.open(path) as gallery:
         assert gallery.revision == 6
-        assert gallery._connection.execute("PRAGMA user_version").fetchone() == (len(MIGRATIONS),)
+        assert gallery.connection.execute("PRAGMA user_version").fetchone() == (len(MIGRATIONS),)
         index = gallery.index(MODEL)
         assert (len(index), index.not_encodings.tolist()) == (3, [[-1.0, 0.0]])
         assert [each.distance for each in gallery.thresholds()] == [0.4]
@@ -186,7 +186,7 @@ def test_a_migration_that_fails_leaves_the_gallery_as_it_was(
         with pytest.raises(sqlite3.OperationalError, match="nonsense"):
             Gallery.open(path)
     with Gallery.open(path) as gallery:
-        columns = gallery._connection.execute("SELECT name FROM pragma_table_info('person')").fetchall()
+        columns = gallery.connection.execute("SELECT name FROM pragma_table_info('person')").fetchall()
     assert ("later",) not in columns
 
 

@@ -280,7 +280,7 @@ def test_a_table_that_is_not_as_it_was_made_is_noticed(path: Path) -> None:
 
 def test_a_gallery_that_another_holds_is_busy(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gallery.schema.BUSY_TIMEOUT_S", 0.05)
-    with Gallery.open(path) as gallery, Gallery.open(path) as other, transaction(other._connection):
+    with Gallery.open(path) as gallery, Gallery.open(path) as other, transaction(other.connection):
         with pytest.raises(GalleryBusy, match="locked"):
             gallery.add("Ann", [reference("a.jpg")], ENROLLED_UNIX_NS)
         assert gallery.people() == []

@@ -24,7 +24,7 @@ class IntegralImage:
     def __init__(self, bgr: BgrImage) -> None:
         self.height, self.width = bgr.shape[:2]
         # int32[height + 1, width + 1, 3]; the first row and column are 0. One more number lies behind them.
-        self._flat = np.zeros((self.height + 1) * (self.width + 1) * COLOURS + 1, np.int32)
+        self._flat = np.empty((self.height + 1) * (self.width + 1) * COLOURS + 1, np.int32)
         sums = self._flat[:-1].reshape(self.height + 1, self.width + 1, COLOURS)
         cv2.integral(bgr, sums, sdepth=cv2.CV_32S)
         self._sums = torch.from_numpy(sums)

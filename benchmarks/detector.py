@@ -1,7 +1,7 @@
 """Compares our detector with facenet-pytorch's MTCNN, in turn in one process, on the same frames.
 
 uv run python -m benchmarks.detector [--device cuda] [--threads 1,2] [--engines torch,openvino] [--rounds 5]
-    [--sizes 480p,720p,1080p] [--faces 0,1,5,15] [--scenes 30] [--json]
+    [--sizes 480p,720p,1080p] [--faces 0,1,5,15] [--scenes 30] [--no-counts] [--json]
 
 First checks on composed scenes that both find the same faces, then times every frame, then counts what a 720p
 frame asks of a GPU and how often the host waits for it. On CUDA it also takes 8 frames of 720p at once, and
@@ -30,12 +30,14 @@ from benchmarks.machine import machine_line
 from benchmarks.operations import Operations, on_gpu
 from benchmarks.scenes import FACE_COUNTS, SIZES, compose, portraits
 from benchmarks.timing import Times, interleaved
-from gallery.faces.detector import MtcnnDetector
+from gallery.faces.detector import EngineUnavailable, MtcnnDetector, resolve_engine
 from gallery.faces.device import describe, resolve
 from gallery.faces.mtcnn.packed import PackedCascade
 from gallery.faces.types import BgrImage
 
 BATCH = 8
+ENGINES = ("compiled", "openvino", "torch")
+"""Measured where they are there, if none are asked for."""
 REFERENCE = "facenet-pytorch"
 
 
@@ -99,6 +101,8 @@ def speeds(
     _limit(threads)
     reference = FacenetMtcnn(device)
     detectors = {engine: MtcnnDetector(device, engine=engine) for engine in engines}
+    for detector in detectors.values():
+        detector.prepare()
     batches = [(size, faces, [frame]) for (size, faces), frame in frames.items()]
     if device != "cpu":
         batches += [(size, faces, [frame] * BATCH) for size, faces, [frame] in batches if size == "720p"]
@@ -108,7 +112,9 @@ def speeds(
         work |= {engine: partial(detector.detect, batch) for engine, detector in detectors.items()}
         times = interleaved(work, rounds)
         for engine in engines:
-            yield _speed(engine, threads, size, faces, len(batch), times[engine], times[REFERENCE])
+            speed = _speed(engine, threads, size, faces, len(batch), times[engine], times[REFERENCE])
+            print(_line(speed), file=sys.stderr)
+            yield speed
 
 
 def counts(device: str) -> Iterator[Counts]:
@@ -177,7 +183,7 @@ def measure(given: argparse.Namespace) -> Report:
         agreed,
         tuple(measured),
         _geometric_means(measured),
-        tuple(counts(device)),
+        tuple(counts(device)) if given.counts else (),
         "the GPU, by the profiler" if device != "cpu" else "the CPU, on which the GPU's path ran",
         busy_percent(device),
     )
@@ -192,15 +198,10 @@ def as_text(report: Report) -> str:
             f"at most {agreed.farthest_px:.1g} px apart"
         )
     lines += ["", "engine         threads  frame     faces  batch  ms a frame  facenet  times (quartiles)"]
-    for speed in report.speeds:
-        low, middle, high = speed.times
-        lines.append(
-            f"{speed.engine:14} {speed.threads:7}  {speed.size:8} {speed.faces:6} {speed.frames:6} "
-            f"{speed.ms_a_frame:11.1f} {speed.reference_ms_a_frame:8.1f}  "
-            f"{middle:.2f} ({low:.2f} to {high:.2f})"
-        )
+    lines += [_line(speed) for speed in report.speeds]
     lines += [""] + [f"{name}: {mean:.2f} times" for name, mean in report.geometric_mean.items()]
-    lines += ["", f"A 720p frame, counted on {report.counted_on}:"]
+    if report.counts:
+        lines += ["", f"A 720p frame, counted on {report.counted_on}:"]
     for count in report.counts:
         lines.append(
             f"{count.detector:16} {count.faces:3} faces {count.operations:6} operations {count.waits:5} waits"
@@ -208,6 +209,15 @@ def as_text(report: Report) -> str:
     if report.busy_percent is not None:
         lines.append(f"\nThe GPU is busy {report.busy_percent:.0f} % of the time")
     return "\n".join(lines)
+
+
+def _line(speed: Speed) -> str:
+    low, middle, high = speed.times
+    return (
+        f"{speed.engine:14} {speed.threads:7}  {speed.size:8} {speed.faces:6} {speed.frames:6} "
+        f"{speed.ms_a_frame:11.1f} {speed.reference_ms_a_frame:8.1f}  "
+        f"{middle:.2f} ({low:.2f} to {high:.2f})"
+    )
 
 
 def _speed(
@@ -236,6 +246,13 @@ def _limit(threads: int) -> None:
     cv2.setNumThreads(threads)
 
 
+def _is_there(engine: str, device: str) -> bool:
+    try:
+        return bool(resolve_engine(engine, device))
+    except EngineUnavailable:
+        return False
+
+
 def _list(text: str) -> list[str]:
     return text.split(",")
 
@@ -255,11 +272,12 @@ def main() -> None:
     parser.add_argument("--sizes", type=_list, default=list(SIZES), metavar="NAME,NAME")
     parser.add_argument("--faces", type=_numbers, default=list(FACE_COUNTS), metavar="N,N")
     parser.add_argument("--scenes", type=int, default=30, help="on which the faces are compared")
+    parser.add_argument("--no-counts", dest="counts", action="store_false", help="count no operations")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     if given.engines is None:
-        given.engines = list(dict.fromkeys(["torch", MtcnnDetector(given.device).engine]))
+        given.engines = [engine for engine in ENGINES if _is_there(engine, resolve(given.device))]
     report = measure(given)
     print(json.dumps(asdict(report), indent=2) if given.json else as_text(report))
     if not all(agreed.complete for agreed in report.agreement.values()):

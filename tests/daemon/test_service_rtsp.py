@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from itertools import pairwise
+from itertools import groupby, pairwise
 from pathlib import Path
 
 from daemon.client import Received, Subscription, subscribe
@@ -27,7 +27,12 @@ def test_a_camera_that_dies_goes_offline_and_comes_back_with_its_faces(shared_da
                 received += until(events, "face/door/sighting/")
             assert daemon.poll() is None
     states = [event.topic.split("/")[2] for event in received if event.topic.startswith("camera/")]
-    assert states == ["online", "offline", "online"]
+    # On a machine with too much to do a camera may be stalled for a moment, and online again.
+    assert [state for state, _ in groupby(state for state in states if state != "stalled")] == [
+        "online",
+        "offline",
+        "online",
+    ]
     assert next(event for event in received if event.topic == "camera/door/offline/").data["reason"]
     indices = [event.data["frame"]["index"] for event in received if event.topic.startswith("face/")]
     assert all(later >= sooner for sooner, later in pairwise(indices))

@@ -124,7 +124,10 @@ class View:
     def learn(self, rows: NDArray[np.intp], encodings: Encodings, frame: Frame) -> None:
         """Takes the encodings of those rows."""
         for row, encoding in zip(rows, encodings, strict=True):
-            self._seen.tracks[row].evidence.add(encoding, self._qualities[row].value, self._seconds(frame))
+            track = self._seen.tracks[row]
+            track.evidence.add(encoding, self._qualities[row].value, self._seconds(frame))
+            if (other := track.evidence.of_another_face()) is not None:
+                self._seen = self._tracker.part(self._seen, track, other)
 
     def decide(self, index: Index, rules: Rules, frame: Frame) -> tuple[list[SeenFace], list[Change]]:
         """Who everybody on this frame is, and what changed with it."""
@@ -147,7 +150,7 @@ class View:
 
     def _is_due(self, track: Track, time_s: float) -> bool:
         settings = self._settings
-        sure = self._visits.of(track).is_settled
+        sure = self._visits.of(track).is_settled and not track.evidence.in_doubt
         if sure and self._still:
             # The same picture again is no further evidence.
             return False

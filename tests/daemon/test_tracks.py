@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -162,6 +163,30 @@ def test_a_cut_ends_the_tracks_and_the_next_scene_has_its_own(
     ]
     assert told[1].frame == 25
     assert not set(seen[24]) & set(seen[25])
+
+
+@pytest.mark.parametrize(("fps", "second", "within_s"), [(25, "joe-biden", 1.6), (2, "eileen-collins", 3.1)])
+def test_who_takes_the_very_place_of_another_takes_neither_track_nor_name(
+    stage: Stage, heads: dict[str, BgrImage], tmp_path: Path, fps: int, second: str, within_s: float
+) -> None:
+    clip = tmp_path / "swap.avi"
+    writer = cv2.VideoWriter(str(clip), cv2.VideoWriter.fourcc(*"MJPG"), fps, (WIDTH, HEIGHT))
+    for name in ("barack-obama-2", second):
+        for i in range(5 * fps):
+            writer.write(compose(heads, [(name, 200 + i % 3, 100)]))
+    writer.release()
+    told, _ = played(stage, str(clip))
+    known = second == "joe-biden"
+    assert Counter(kinds(told)) == Counter(
+        [
+            ("recognized", "Barack"),
+            ("left", "Barack"),
+            *([("recognized", "Joe"), ("left", "Joe")] if known else [("unknown", None), ("left", None)]),
+        ]
+    )
+    (newcomer,) = (each for each in told if each.kind != "left" and each.name != "Barack")
+    assert newcomer.frame / fps <= 5 + within_s
+    assert newcomer.track != told[0].track
 
 
 def test_two_who_cross_keep_their_names(stage: Stage, heads: dict[str, BgrImage], tmp_path: Path) -> None:

@@ -39,15 +39,15 @@ def network() -> sface_file.SfaceNet:
 @cache
 def real_faces(shared_data: Path) -> Chips:
     """LFW's faces stand upright in the middle: their squares serve as chips."""
-    files = sorted((shared_data / "lfw-view1" / "images").glob("*/*.jpg"))[:24]
+    files = sorted((shared_data / "lfw-view1" / "images").glob("*/*.jpg"))[:100]
     images = [np.asarray(cv2.imread(str(file)), np.uint8) for file in files]
     squares = [cv2.resize(image[65:185, 65:185, ::-1], (112, 112)) for image in images]
     return np.ascontiguousarray(squares, np.uint8)
 
 
-def by_onnxruntime(chips: Chips) -> Encodings:
+def by_onnxruntime(chips: Chips, file: bytes) -> Encodings:
     runtime = pytest.importorskip("onnxruntime")
-    model = onnx.load_model_from_string(content())
+    model = onnx.load_model_from_string(file)
     for given in list(model.graph.input)[1:]:  # the file lists its weights as inputs
         model.graph.input.remove(given)
     session = runtime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
@@ -82,25 +82,27 @@ def apart(ours: Encodings, theirs: Encodings) -> float:
 
 
 def test_pytorch_gives_onnxruntimes_encodings(shared_data: Path) -> None:
+    # As shipped, onnxruntime makes float32 of the whole numbers on every run: a few faces must do for that.
     chips = real_faces(shared_data)
-    np.testing.assert_allclose(by_torch(chips), by_onnxruntime(chips), atol=1e-4)
+    np.testing.assert_allclose(by_torch(chips[:12]), by_onnxruntime(chips[:12], content()), atol=1e-4)
+    np.testing.assert_allclose(by_torch(chips), by_onnxruntime(chips, dequantised(content())), atol=1e-4)
 
 
 def test_openvino_gives_pytorchs_encodings(shared_data: Path) -> None:
-    chips = real_faces(shared_data)
+    chips = real_faces(shared_data)[:24]
     np.testing.assert_allclose(by_openvino(chips), by_torch(chips), atol=1e-5)
     np.testing.assert_allclose(by_openvino(chips[:1]), by_torch(chips[:1]), atol=1e-5)
 
 
 def test_half_the_digits_move_an_encoding_little(shared_data: Path) -> None:
-    chips = real_faces(shared_data)
+    chips = real_faces(shared_data)[:24]
     assert 0 < apart(by_torch(chips), by_torch(chips, torch.bfloat16)) < 0.1
     if has_bfloat16():
         assert 0 < apart(by_torch(chips), by_openvino(chips, "bf16")) < 0.1
 
 
 def test_whole_numbers_move_an_encoding_more_and_keep_its_length(shared_data: Path) -> None:
-    chips = real_faces(shared_data)
+    chips = real_faces(shared_data)[:24]
     rounded = by_openvino(chips, whole_numbers=True)
     assert 0.02 < apart(by_torch(chips), rounded) < 0.35
     assert np.linalg.norm(rounded, axis=1) == pytest.approx(1, abs=1e-5)
@@ -185,7 +187,8 @@ def dequantised(whole: bytes) -> bytes:
     model = onnx.load_model_from_string(whole)
     graph = model.graph
     constants = {each.name: onnx.numpy_helper.to_array(each) for each in graph.initializer}
-    rest = list(sface_file._computing(graph.node, constants))
+    list(sface_file._computing(graph.node, constants))
+    rest = [node for node in graph.node if node.output[0] not in constants]
     used = {name for node in rest for name in node.input if name in constants}
     del graph.node[:], graph.initializer[:]
     graph.node.extend(rest)

@@ -2,11 +2,11 @@
 
 uv run python -m benchmarks.soak [--minutes 20] [--clip H264_CLIP] [--seed N] [--threads 2]
 
-The real daemon with its nets, a subscriber, and the tests' RTSP server for each camera, on loopback. Memory is
-the resident memory of the daemon and its capture processes, once a second, while as many of these run as there
-are cameras; of each two minutes the median is taken, and held against that of minutes 2 to 4. Descriptors,
-threads and processes are counted after two minutes and at the end, each time when all cameras have been seen
-for some seconds. Exit 1 where a line says `missed`. Needs what the tests' RTSP server needs.
+The real daemon with its nets, a subscriber, and the tests' RTSP server for each camera, on loopback. Memory
+is the resident memory of the daemon and its capture processes, once a second, while as many of these run as
+there are cameras; of each two minutes the median is taken, and held against that of minutes 2 to 4.
+Descriptors, threads and processes are counted after two minutes and at the end, each time when all cameras
+have been seen for some seconds. Exit 1 where a line says `missed`. Needs what the tests' RTSP server needs.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gallery.faces.aligner import DLIB_SIZE_PX, DLIB_TEMPLATE, cut, similarities
+from gallery.faces.pose import yaw_degrees
 from gallery.faces.types import BgrImage, Faces
 
 # The limits stand where recognition begins to fail. Measured with dlib's encoder at its threshold of 0.6
@@ -40,9 +41,6 @@ LOWEST_SCORE = 0.90
 
 GOOD_PX, GOOD_SHARPNESS, GOOD_BRIGHTNESS, GOOD_YAW_DEGREES = 80, 0.20, 0.30, 20.0
 """From here on the same measurements show no further gain."""
-
-NOSE_DEPTH = 0.82
-"""How far the tip of the nose lies before the eyes, in halves of the distance between them (average head)."""
 
 CHIP_PX = 64
 """Sharpness and brightness are measured on an upright square of this side: the detail that encoders need."""
@@ -79,7 +77,7 @@ def assess(bgr: BgrImage, faces: Faces) -> list[Quality]:
     sizes_px = np.sqrt(np.prod(np.maximum(faces.boxes[:, 2:] - faces.boxes[:, :2], 0), axis=1))
     outside = _outside(faces.landmarks, bgr.shape[1], bgr.shape[0])
     return [
-        _judge(float(size_px), *_light(chip), _yaw(points), float(score), float(clipped))
+        _judge(float(size_px), *_light(chip), yaw_degrees(points), float(score), float(clipped))
         for size_px, chip, points, score, clipped in zip(
             sizes_px, chips, faces.landmarks.astype(np.float64), faces.scores, outside, strict=True
         )
@@ -130,17 +128,6 @@ def _light(chip: NDArray[np.uint8]) -> tuple[float, float]:
 def _power(values: NDArray[np.float32]) -> float:
     flat = values.ravel()
     return float(flat @ flat) / flat.size
-
-
-def _yaw(points: NDArray[np.float64]) -> float:
-    """The turn of the head in degrees: how far the nose has moved off the line from the eyes to the mouth."""
-    left_eye, right_eye, nose, left_mouth, right_mouth = points
-    eyes, mouth = (left_eye + right_eye) / 2, (left_mouth + right_mouth) / 2
-    down = mouth - eyes
-    across = np.array([down[1], -down[0]]) / max(float(np.hypot(*down)), 1e-6)
-    half_width = abs(float((right_eye - left_eye) @ across)) / 2
-    offset = float((nose - (eyes + mouth) / 2) @ across)
-    return float(np.degrees(np.arctan2(offset, NOSE_DEPTH * half_width)))
 
 
 def _outside(landmarks: NDArray[np.float32], width: int, height: int) -> NDArray[np.float64]:

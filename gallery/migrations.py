@@ -81,5 +81,21 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         """CREATE TRIGGER trail_is_not_shortened BEFORE DELETE ON trail
            BEGIN SELECT RAISE(ABORT, 'the trail is only added to'); END""",
     ),
+    (
+        # Who is being forgotten: what has to be looked for elsewhere, until that is done.
+        """CREATE TABLE forgetting (
+            person_id         TEXT PRIMARY KEY,
+            why               TEXT NOT NULL,     -- a code
+            who               TEXT NOT NULL,     -- as trail.who
+            began_unix_ns     INTEGER NOT NULL,
+            references_gone   INTEGER NOT NULL,
+            crops_gone        INTEGER NOT NULL,
+            events_blanked    INTEGER NOT NULL DEFAULT 0,
+            ids               TEXT NOT NULL,     -- a JSON list: theirs, and those that were merged into it
+            names             TEXT,              -- a JSON list; NULL: nothing is looked for any more
+            encodings         BLOB,              -- float32 after float32, little-endian; NULL: likewise
+            pictures          BLOB               -- 16 bytes here and there of each crop; NULL: likewise
+        ) STRICT""",
+    ),
 )
 """The statements that lead from version i to i + 1; `user_version` counts those that a file has had."""

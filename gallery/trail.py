@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,6 +11,10 @@ from typing import Protocol
 
 Detail = Mapping[str, int | float | str | None]
 """Numbers, codes and ids: nothing that tells who somebody is once their id means nothing."""
+
+CODE = re.compile(r"[A-Za-z0-9_.:+-]{0,80}")
+"""What a text in an entry may be: a code, an id, a model; a name or a path is refused, as nothing is ever taken
+out of the trail again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +48,10 @@ def note(
     person_id: str | None,
     **detail: int | float | str | None,
 ) -> None:
-    """Adds an entry; the time is the database's."""
+    """Adds an entry; the time is the database's. ValueError where it would hold more than ids and codes."""
+    texts = [what, *(value for value in detail.values() if isinstance(value, str))]
+    if not all(CODE.fullmatch(text) for text in texts):
+        raise ValueError(f"the trail takes codes and ids alone, not {texts}")
     connection.execute(
         "INSERT INTO trail (who, what, person_id, detail) VALUES (?, ?, ?, ?)",
         (who, what, person_id, json.dumps(detail, ensure_ascii=False)),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from daemon.courier import Courier
 from daemon.events import Event, Json
+from daemon.gallery_key import gallery_key
 from daemon.journal import Keep
 from daemon.keys import Keyring
 from daemon.presence import Presence
@@ -36,7 +37,7 @@ class Bus:
         self._events = config.events
         self._insecure = insecure
         self._keyring = Keyring.load(config.state_dir) if config.events.curve else None
-        self._recorder = Recorder(config.journal_path, uuid.uuid4().hex, keep)
+        self._recorder = Recorder(config.journal_path, uuid.uuid4().hex, keep, gallery_key(config))
         self._presence = Presence(cameras, self._recorder.head)
         self._opened = ExitStack()
 

@@ -208,6 +208,8 @@ class GalleryConfig:
 
     path: PlacePath | None = None
     """The gallery's file; None: gallery.db in the state folder."""
+    key_file: PlacePath | None = None
+    """With the key that encrypts gallery and journal (extra encryption); None: they are not encrypted."""
 
 
 @dataclass(frozen=True, slots=True, config=STRICT)

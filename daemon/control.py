@@ -24,6 +24,7 @@ from daemon.errors import UsageError
 from daemon.keys import Keyring
 from daemon.memory import Named
 from gallery.decision import decide
+from gallery.encryption import Key
 from gallery.errors import GalleryError
 from gallery.matcher import Index
 from gallery.people import NewReference, Reference
@@ -68,13 +69,14 @@ class Live:
 class ControlServer:
     """Answers one request at a time in a thread of its own, with its own connection to the gallery."""
 
-    def __init__(self, path: Path, facts: Facts, live: Live) -> None:
-        """Binds at once."""
+    def __init__(self, path: Path, facts: Facts, live: Live, key: Key | None = None) -> None:
+        """Binds at once. key: the gallery's; None: it is not encrypted."""
         endpoint = check_bind(f"ipc://{path}")
         self._claim = claim(path)
         self._is_stolen = False
         self._facts = facts
         self._live = live
+        self._key = key
         self._stop = threading.Event()
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.REP)
@@ -116,7 +118,7 @@ class ControlServer:
 
     def _serve(self) -> None:
         # SQLite's connections belong to the thread that opened them.
-        with Gallery.open(Path(self._facts.gallery)) as gallery:
+        with Gallery.open(Path(self._facts.gallery), key=self._key) as gallery:
             desk = Desk(gallery, self._facts, self._live)
             while not self._stop.is_set():
                 if self._socket.poll(POLL_MS):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from daemon import doctor_places as places
 from daemon.errors import UsageError
 from daemon.finding import Finding
-from gallery.errors import GalleryError, GalleryMissing, ModelMismatch
+from gallery.errors import GalleryError, GalleryMissing, KeyRefused, ModelMismatch
 
 if TYPE_CHECKING:
     from daemon.config import Config
@@ -113,11 +113,17 @@ def _models(config: Config) -> Iterator[Finding]:
 
 def _gallery(config: Config) -> Iterator[Finding]:
     from daemon.engine import build_engine
+    from daemon.gallery_key import gallery_key
     from gallery.people import check_model
     from gallery.store import Gallery
 
     try:
-        with Gallery.open(config.gallery_path, create=False) as gallery:
+        key = gallery_key(config)
+    except UsageError as error:
+        yield Finding("gallery", "broken", str(error), "see docs/privacy.md")
+        return
+    try:
+        with Gallery.open(config.gallery_path, create=False, key=key) as gallery:
             people = gallery.people()
             references = sum(person.references for person in people)
             yield Finding(
@@ -132,6 +138,8 @@ def _gallery(config: Config) -> Iterator[Finding]:
             f"{config.gallery_path}: not there yet",
             "begin with: visaged enroll NAME IMAGE",
         )
+    except KeyRefused as error:
+        yield Finding("gallery", "broken", str(error), "see docs/privacy.md")
     except ModelMismatch as error:
         yield Finding("gallery", "broken", str(error), "see docs/gallery.md")
     except GalleryError as error:

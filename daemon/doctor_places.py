@@ -68,18 +68,23 @@ def key_files(config: Config) -> Iterator[Finding]:
 
 def journal(config: Config) -> Iterator[Finding]:
     """Whether it can be read, how large it is, and whether its disk has room for it."""
+    from daemon.gallery_key import gallery_key
     from daemon.journal_reader import JournalReader
     from daemon.journal_tables import FAILURES
+    from gallery.errors import KeyRefused
 
     path = config.journal_path
     size_mb = path.stat().st_size / MEGABYTE if path.is_file() else 0.0
     if path.exists():
         try:
-            reader = JournalReader(path)
+            reader = JournalReader(path, gallery_key(config))
             try:
                 oldest, head = reader.bounds()
             finally:
                 reader.close()
+        except (KeyRefused, UsageError) as error:
+            yield Finding("journal", "broken", str(error), "see docs/privacy.md")
+            return
         except FAILURES as error:
             advice = "look at disk and permissions; the daemon begins a new one beside a damaged one"
             yield Finding("journal", "broken", f"{path}: {error}", advice)

@@ -16,6 +16,7 @@ from daemon.head_mark import HeadMark, JournalInUse
 from daemon.journal_file import JournalRefused, open_connection
 from daemon.journal_tables import FAILURES, holes, transaction, unix_us
 from daemon.private_file import make_folder
+from gallery.encryption import Key
 
 logger = logging.getLogger(__name__)
 
@@ -85,10 +86,10 @@ class Journal:
         """Of the numbers that were given and lost, the highest; 0: none."""
 
     @classmethod
-    def open(cls, path: Path, epoch: str, *, suspected: bool = False) -> Self:
+    def open(cls, path: Path, epoch: str, *, suspected: bool = False, key: Key | None = None) -> Self:
         """Opens, makes or saves it. JournalRefused, sqlite3.Error or OSError where it can't be had.
 
-        suspected: it is read through, even where its mark says that this is not needed.
+        suspected: it is read through, even where its mark says that this is not needed. key: of encryption.
         """
         make_folder(path.parent)
         try:
@@ -102,7 +103,7 @@ class Journal:
             found = mark.found
             head = 0 if found is None else found.head
             sound = found is not None and found.sound and not suspected
-            connection = open_connection(path, ours=found is not None, head=head, sound=sound)
+            connection = open_connection(path, ours=found is not None, head=head, sound=sound, key=key)
             opened.callback(connection.close)
             journal = cls(connection, mark, path, epoch)
             journal._begin(head)

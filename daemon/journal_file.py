@@ -19,10 +19,11 @@ from daemon.journal_tables import (
     is_damage,
     prefix,
 )
+from gallery.encryption import HEADER_MAGIC, Key, check_key, connect, is_encrypted
+from gallery.errors import KeyRefused
 
 logger = logging.getLogger(__name__)
 
-HEADER_MAGIC = b"SQLite format 3\x00"
 HEADER_BYTES = 100
 CHECKPOINT_PAGES = 8_000
 """32 MB: the write-ahead log is moved into the file by whoever finds it so long. Mostly the idle moments
@@ -35,21 +36,23 @@ class JournalRefused(UsageError):
     """The file is not ours to write to: one line that says what would be right."""
 
 
-def open_connection(path: Path, *, ours: bool, head: int, sound: bool) -> sqlite3.Connection:
+def open_connection(
+    path: Path, *, ours: bool, head: int, sound: bool, key: Key | None = None
+) -> sqlite3.Connection:
     """A connection to a sound journal, made or saved where need be; any thread may use it, one at a time.
 
     ours: a mark lies beside it, so whatever is there was a journal of ours. head: the number up to which it
-    should reach. sound: if it does, it need not be read through. JournalRefused, sqlite3.Error or OSError
-    where it can't be had.
+    should reach. sound: if it does, it need not be read through. key: of encryption. JournalRefused,
+    sqlite3.Error or OSError where it can't be had.
     """
     _sweep(path)
     if not path.exists():
         # SQLite would play an old log into whatever is put beside it.
         _set_aside(path)
-        _put(build(path), path)
+        _put(build(path, key=key), path)
     try:
-        _recognise(path, ours)
-        return _connect_checked(path, head if sound else None)
+        _recognise(path, ours, key)
+        return _connect_checked(path, head if sound else None, key)
     except sqlite3.DatabaseError as error:
         if not is_damage(error):
             raise
@@ -58,23 +61,20 @@ def open_connection(path: Path, *, ours: bool, head: int, sound: bool) -> sqlite
 
     def fill(connection: sqlite3.Connection) -> None:
         nonlocal saved
-        saved = save(path, connection)
+        saved = save(path, connection, key)
 
     # Where there is no room for it, all stays as it was.
-    new = build(path, fill)
+    new = build(path, fill, key)
     kept = _set_aside(path)
     _put(new, path)
     logger.error("%s events of %s are saved; the damaged file stays as %s", saved, path, kept.name)
-    return _connect_checked(path, 0)
+    return _connect_checked(path, 0, key)
 
 
-def _connect_checked(path: Path, trusted_head: int | None) -> sqlite3.Connection:
+def _connect_checked(path: Path, trusted_head: int | None, key: Key | None) -> sqlite3.Connection:
     """trusted_head: it is read through if it does not reach so far; None: in any case."""
-    uri = f"{path.absolute().as_uri()}?mode=rw"
     # Opened by whoever starts the daemon, used by the thread that writes.
-    connection = sqlite3.connect(
-        uri, uri=True, isolation_level=None, timeout=BUSY_TIMEOUT_S, check_same_thread=False
-    )
+    connection = connect(path, key, mode="rw", timeout_s=BUSY_TIMEOUT_S, check_same_thread=False)
     try:
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
@@ -89,6 +89,9 @@ def _connect_checked(path: Path, trusted_head: int | None) -> sqlite3.Connection
 
 
 def _check_version(connection: sqlite3.Connection, path: Path) -> None:
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    if application != APPLICATION_ID:
+        raise _of_another_program(path)
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version > VERSION:
         raise JournalRefused(
@@ -117,19 +120,28 @@ def _check(connection: sqlite3.Connection) -> None:
         raise sqlite3.DatabaseError("events are not what they were")
 
 
-def _recognise(path: Path, ours: bool) -> None:
+def _recognise(path: Path, ours: bool, key: Key | None) -> None:
     """Looks at the header alone, so that another program's file is not even opened as a database."""
     if not path.is_file():
         raise JournalRefused(f"{path}: not a file; [journal] path must name a journal's file")
     with path.open("rb") as file:
         header = file.read(HEADER_BYTES)
-    whole = len(header) == HEADER_BYTES and header.startswith(HEADER_MAGIC)
+    try:
+        check_key(path, header, key)
+    except KeyRefused as error:
+        raise JournalRefused(str(error)) from None
+    whole = len(header) == HEADER_BYTES and (header.startswith(HEADER_MAGIC) or is_encrypted(header))
     if not whole and ours:
         raise sqlite3.DatabaseError("its beginning is not a journal's")
-    if not whole or int.from_bytes(header[68:72], "big") != APPLICATION_ID:
-        raise JournalRefused(f"{path}: another program's file; [journal] path must name a journal's file")
+    # In an encrypted one it can't be seen yet.
+    if not whole or not (is_encrypted(header) or int.from_bytes(header[68:72], "big") == APPLICATION_ID):
+        raise _of_another_program(path)
     if path.stat().st_mode & 0o077:
         path.chmod(0o600)
+
+
+def _of_another_program(path: Path) -> JournalRefused:
+    return JournalRefused(f"{path}: another program's file; [journal] path must name a journal's file")
 
 
 def _set_aside(path: Path) -> Path:

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from daemon.journal_tables import connect_to_read
+from gallery.encryption import Key
 
 PAGE_EVENTS = 500
 PAGE_BYTES = 256 << 10
@@ -46,9 +47,9 @@ class _Wanted:
 class JournalReader:
     """A connection that reads, for the thread that opened it; never in a writer's way."""
 
-    def __init__(self, path: Path) -> None:
-        """sqlite3.Error where it can't be read."""
-        self._connection = connect_to_read(path)
+    def __init__(self, path: Path, key: Key | None = None) -> None:
+        """sqlite3.Error where it can't be read, KeyRefused where it is not of this key."""
+        self._connection = connect_to_read(path, key)
 
     def __enter__(self) -> Self:
         return self

@@ -13,42 +13,45 @@ from typing import Any
 from daemon import journal_leaves
 from daemon.events import stream_of
 from daemon.journal_tables import connect_to_read, holes
+from gallery.encryption import Key
 
 Row = tuple[int, str, int, str]
 """seq, topic, unix_us, body."""
 
 
-def save(damaged: Path, connection: sqlite3.Connection) -> int:
+def save(damaged: Path, connection: sqlite3.Connection, key: Key | None = None) -> int:
     """Fills the empty tables of a new journal; how many events it was."""
     topics: dict[str, int] = {}
     newest = saved = 0
-    for seq, topic, made_us, body in readable(damaged):
+    for seq, topic, made_us, body in readable(damaged, key):
         number = topics.setdefault(topic, len(topics) + 1)
         connection.execute("INSERT INTO event VALUES (?, ?, ?, ?)", (seq, number, made_us, body))
         newest, saved = seq, saved + 1
     rows = [(number, topic) for topic, number in topics.items()]
     connection.executemany("INSERT INTO topic VALUES (?, ?, 0)", rows)
-    with suppress(sqlite3.DatabaseError), closing(connect_to_read(damaged)) as old:
+    with suppress(sqlite3.DatabaseError), closing(connect_to_read(damaged, key)) as old:
         old.execute("PRAGMA writable_schema = ON")
         known = [hole for hole in holes(old) if hole[1] < newest]
         connection.executemany("INSERT INTO hole VALUES (?, ?)", known)
     return saved
 
 
-def readable(path: Path) -> Iterator[Row]:
+def readable(path: Path, key: Key | None = None) -> Iterator[Row]:
     """The longest beginning of a damaged journal that can be read."""
     newest: int | None = None
-    for row in _by_tree(path):
+    for row in _by_tree(path, key):
         newest = row[0]
         yield row
-    yield from _by_pages(path, newest)
+    # Of an encrypted one nothing is found so: what is on its pages is not there in clear.
+    if key is None:
+        yield from _by_pages(path, newest)
 
 
-def _by_tree(path: Path) -> Iterator[Row]:
+def _by_tree(path: Path, key: Key | None) -> Iterator[Row]:
     """As SQLite finds them, with the write-ahead log, up to the first that it can't reach."""
     newest: int | None = None
     try:
-        with closing(connect_to_read(path)) as connection:
+        with closing(connect_to_read(path, key)) as connection:
             # Without it SQLite reads nothing of a file that is shorter than its header says.
             connection.execute("PRAGMA writable_schema = ON")
             after_hole = {last + 1 for _, last in holes(connection)}

@@ -10,6 +10,8 @@ from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 
+from gallery.encryption import Key, connect
+
 APPLICATION_ID = 0x7653474A
 """Stands in the file's header and says whose file it is ("vSGJ")."""
 VERSION = 1
@@ -53,13 +55,15 @@ def is_full(error: Exception) -> bool:
     return getattr(error, "sqlite_errorname", "") == "SQLITE_FULL"
 
 
-def build(path: Path, fill: Callable[[sqlite3.Connection], None] | None = None) -> Path:
-    """A whole new journal beside `path`, to be put in its place in one step."""
+def build(
+    path: Path, fill: Callable[[sqlite3.Connection], None] | None = None, key: Key | None = None
+) -> Path:
+    """A whole new journal beside `path`, to be put in its place in one step; key: it is encrypted with it."""
     handle, name = tempfile.mkstemp(prefix=prefix(path), suffix=".new", dir=path.parent)
     os.close(handle)
     new = Path(name)
     try:
-        with closing(sqlite3.connect(new, isolation_level=None)) as connection:
+        with closing(connect(new, key, mode="rw", timeout_s=BUSY_TIMEOUT_S)) as connection:
             # Before anything else is written; lets the file become smaller again.
             connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
             connection.execute("PRAGMA journal_mode = WAL")
@@ -113,7 +117,6 @@ def beside(path: Path, suffix: str) -> Path:
     return path.with_name(path.name + suffix)
 
 
-def connect_to_read(path: Path) -> sqlite3.Connection:
-    """A connection that changes nothing."""
-    uri = f"{path.absolute().as_uri()}?mode=ro"
-    return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=BUSY_TIMEOUT_S)
+def connect_to_read(path: Path, key: Key | None = None) -> sqlite3.Connection:
+    """A connection that changes nothing; KeyRefused where the journal is not of this key."""
+    return connect(path, key, mode="ro", timeout_s=BUSY_TIMEOUT_S)

@@ -53,10 +53,11 @@ def open_desk(config: Config, *, create: bool = False) -> Iterator[PeopleDesk]:
     Raises UsageError where the running daemon uses another gallery, so that nobody is enrolled in vain.
     """
     from daemon.control_client import RemoteGallery, is_running
+    from daemon.gallery_key import gallery_key
     from gallery.store import Gallery
 
     if not is_running(config.reached_path):
-        with Gallery.open(config.gallery_path, create=create) as gallery:
+        with Gallery.open(config.gallery_path, create, gallery_key(config)) as gallery:
             gallery.who = user_name()
             yield gallery
         return

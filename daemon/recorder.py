@@ -16,6 +16,7 @@ from daemon.events import Event
 from daemon.journal import Journal, Keep, Message
 from daemon.journal_file import JournalRefused
 from daemon.journal_tables import FAILURES, is_damage, is_full
+from gallery.encryption import Key
 
 logger = logging.getLogger(__name__)
 
@@ -48,13 +49,15 @@ class _Job:
 class Recorder:
     """Stores events one batch after the other; what fails is tried again by itself."""
 
-    def __init__(self, path: Path, epoch: str, keep: Keep) -> None:
+    def __init__(self, path: Path, epoch: str, keep: Keep, key: Key | None = None) -> None:
         """Opens the journal at once; JournalRefused where the file is not ours.
 
         A failing disk, or a file that takes long to be checked or saved, is no reason not to start.
         """
         self.path = path
         """The journal's file."""
+        self.key = key
+        """With which it is encrypted; None: it is not."""
         self.epoch = epoch
         """This run of the daemon."""
         self.reason: str | None = f"{path} is being checked"
@@ -184,7 +187,7 @@ class Recorder:
             self._fail(error)
 
     def _open(self) -> None:
-        self._journal = Journal.open(self.path, self.epoch, suspected=self._is_damaged)
+        self._journal = Journal.open(self.path, self.epoch, suspected=self._is_damaged, key=self.key)
         self.openings += 1
         self._suspicion = None
         self._is_damaged = False

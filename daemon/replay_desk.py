@@ -124,7 +124,7 @@ class ReplayDesk:
             self.close()
         if self._reader is None:
             self._opening = self._recorder.openings
-            self._reader = JournalReader(self._recorder.path)
+            self._reader = JournalReader(self._recorder.path, self._recorder.key)
         return self._reader
 
 

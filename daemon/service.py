@@ -80,7 +80,10 @@ class Service:
             Monitor(config.metrics.bind, version=version(), model=index.model, device=device) as monitor,
             Bus(config, list(self._tallies), insecure=insecure) as bus,
             ControlServer(
-                config.control_path, facts, Live(self._snapshot, self._memory.find, bus.status)
+                config.control_path,
+                facts,
+                Live(self._snapshot, self._memory.find, bus.status),
+                self._gallery.key,
             ) as control,
         ):
             self._monitor, self._bus = monitor, bus

@@ -21,12 +21,20 @@ class GalleryRefused(GalleryError):
     """The file is another program's, or a newer visaged's, or others may read it."""
 
 
+class KeyRefused(GalleryError):
+    """The database and the key of [gallery] key_file don't go together; nothing was touched."""
+
+
 class GalleryBusy(GalleryError):
     """Another program held the gallery for longer than we wait."""
 
 
 class ModelMismatch(GalleryError):
     """Encodings of two models would have been compared."""
+
+
+class ArchiveRefused(GalleryError):
+    """An archive that can't be written, or whose content is not taken: damaged, another's, or ill-meant."""
 
 
 class DuplicateImage(GalleryError):

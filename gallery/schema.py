@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
+from gallery.encryption import HEADER_MAGIC, Key, check_key, connect, is_encrypted
 from gallery.errors import GalleryBusy, GalleryDamaged, GalleryError, GalleryMissing, GalleryRefused
 from gallery.migrations import MIGRATIONS
 
@@ -18,20 +19,19 @@ APPLICATION_ID = 0x76534744
 BUSY_TIMEOUT_S = 5.0
 """How long we wait for another process to finish its change."""
 
-HEADER_MAGIC = b"SQLite format 3\x00"
 HEADER_BYTES = 100
 
 
-def open_connection(path: Path, create: bool) -> sqlite3.Connection:
-    """A connection to a gallery that was found sound; with `create` a missing one is made."""
+def open_connection(path: Path, create: bool, key: Key | None = None) -> sqlite3.Connection:
+    """A connection to a gallery that was found sound; with `create` a missing one is made, of this key."""
     try:
         if not path.exists():
-            _make(path, create)
-        _recognise(path)
+            _make(path, create, key)
+        _recognise(path, key)
         _close_to_others(path)
     except OSError as error:
         raise GalleryRefused(f"{path}: cannot be opened: {error.strerror}") from error
-    connection = _connect_checked(path)
+    connection = _connect_checked(path, key)
     try:
         with explained(path):
             migrate(connection)
@@ -97,7 +97,7 @@ def _explanation(path: Path, error: Exception) -> GalleryError | None:
     return None
 
 
-def _make(path: Path, create: bool) -> None:
+def _make(path: Path, create: bool, key: Key | None) -> None:
     wal = path.with_name(path.name + "-wal")
     if wal.exists():
         # SQLite would play it into whatever is put beside it.
@@ -112,7 +112,7 @@ def _make(path: Path, create: bool) -> None:
     new = Path(name)
     try:
         new.chmod(0o600)
-        with closing(_connect(new)) as connection:
+        with closing(connect_unchecked(new, key)) as connection:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             migrate(connection)
@@ -131,16 +131,23 @@ def _make_folder(folder: Path) -> None:
     folder.chmod(0o700)
 
 
-def _recognise(path: Path) -> None:
+def _recognise(path: Path, key: Key | None) -> None:
     """Looks at the header alone, so that another program's file is not even opened as a database."""
     if not path.is_file():
         raise GalleryRefused(f"{path}: not a file; [gallery] path must name a gallery's file")
     with path.open("rb") as file:
         header = file.read(HEADER_BYTES)
+    check_key(path, header, key)
+    if len(header) == HEADER_BYTES and is_encrypted(header):
+        return
     if len(header) < HEADER_BYTES or not header.startswith(HEADER_MAGIC):
         raise damaged(path, "its beginning is not a gallery's")
     if int.from_bytes(header[68:72], "big") != APPLICATION_ID:
-        raise GalleryRefused(f"{path}: another program's database; [gallery] path must name a gallery's file")
+        raise _of_another_program(path)
+
+
+def _of_another_program(path: Path) -> GalleryRefused:
+    return GalleryRefused(f"{path}: another program's database; [gallery] path must name a gallery's file")
 
 
 def _close_to_others(path: Path) -> None:
@@ -149,9 +156,9 @@ def _close_to_others(path: Path) -> None:
         path.chmod(0o600)
 
 
-def _connect(path: Path) -> sqlite3.Connection:
-    uri = f"{path.absolute().as_uri()}?mode=rw"
-    connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=BUSY_TIMEOUT_S)
+def connect_unchecked(path: Path, key: Key | None) -> sqlite3.Connection:
+    """A connection to an empty or known file, set up as a gallery's; nothing is checked."""
+    connection = connect(path, key, mode="rw", timeout_s=BUSY_TIMEOUT_S)
     try:
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA synchronous = FULL")
@@ -162,10 +169,10 @@ def _connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _connect_checked(path: Path) -> sqlite3.Connection:
+def _connect_checked(path: Path, key: Key | None) -> sqlite3.Connection:
     try:
         with ExitStack() as opened:
-            connection = opened.enter_context(closing(_connect(path)))
+            connection = opened.enter_context(closing(connect_unchecked(path, key)))
             _check(connection, path)
             opened.pop_all()
             return connection
@@ -175,6 +182,9 @@ def _connect_checked(path: Path) -> sqlite3.Connection:
 
 
 def _check(connection: sqlite3.Connection, path: Path) -> None:
+    # An encrypted file's header can be read by now alone.
+    if _pragma(connection, "application_id") != APPLICATION_ID:
+        raise _of_another_program(path)
     version = _pragma(connection, "user_version")
     if version > len(MIGRATIONS):
         raise GalleryRefused(

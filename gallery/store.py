@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from gallery import reading, schema, trail
 from gallery.decision import Decision, Rules, decide
+from gallery.encryption import Key
 from gallery.errors import DuplicateImage, GalleryError, PersonExists, PersonUnknown
 from gallery.matcher import Index
 from gallery.people import (
@@ -38,20 +39,22 @@ class Gallery:
     One connection, for the thread that opened it; any number of processes may have the file open.
     """
 
-    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+    def __init__(self, connection: sqlite3.Connection, path: Path, key: Key | None = None) -> None:
         self.connection = connection
         """Of the thread that opened it; who writes does so within `change`."""
         self._indexed_revision: int | None = None
         self._searched: Index | None = None
         self.path = path
         """The file."""
+        self.key = key
+        """With which it is encrypted; None: it is not."""
         self.who = ""
         """In whose name it is changed, for the trail; '': not known."""
 
     @classmethod
-    def open(cls, path: Path, create: bool = True) -> Self:
+    def open(cls, path: Path, create: bool = True, key: Key | None = None) -> Self:
         """Opens a sound gallery, or raises a GalleryError; with `create` a missing one is made, empty."""
-        return cls(schema.open_connection(path, create), path)
+        return cls(schema.open_connection(path, create, key), path, key)
 
     def close(self) -> None:
         """Moves what is in the write-ahead log into the file, and lets go of it."""

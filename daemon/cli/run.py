@@ -121,6 +121,7 @@ def watch_cameras(
 
     load: reads the configuration again.
     """
+    from daemon.gallery_key import gallery_key
     from gallery.store import Gallery
 
     _refuse_bad_places(config, insecure=insecure)
@@ -132,7 +133,7 @@ def watch_cameras(
 
         engine, device = build_engine(config)
         check_colours(engine.detector, config.detector.min_face_px)
-    with Gallery.open(config.gallery_path) as gallery:
+    with Gallery.open(config.gallery_path, key=gallery_key(config)) as gallery:
         service = Service(config, engine, gallery, signals.stop, Reload(load, signals.reload))
         service.run(device, await_subscribers, insecure=insecure)
 
@@ -142,6 +143,7 @@ def _refuse_bad_places(config: Config, *, insecure: bool) -> None:
     from daemon.camera_check import checked_source
     from daemon.control_client import is_running
     from daemon.endpoint import check_bind, check_free
+    from daemon.gallery_key import gallery_key
     from daemon.keys import check_keys
     from gallery.errors import GalleryMissing
     from gallery.store import Gallery
@@ -164,7 +166,7 @@ def _refuse_bad_places(config: Config, *, insecure: bool) -> None:
             raise UsageError(f"camera {each.name}: {error}") from None
     # Made later, where there is none; a file that is none is told at once.
     with suppress(GalleryMissing):
-        Gallery.open(config.gallery_path, create=False).close()
+        Gallery.open(config.gallery_path, create=False, key=gallery_key(config)).close()
 
 
 def _with_source(config: Config, source: str | None, name: str | None, *, realtime: bool) -> Config:

@@ -1,0 +1,122 @@
+"""Encryption at rest: a key, how an encrypted database is told from another, and how one is opened.
+
+SQLCipher encrypts each page (AES-256, HMAC-SHA512) and keeps 16 bytes at the beginning of the file in clear,
+a salt for the key of the HMACs. We choose them: a mark, random bytes, and a check by which a wrong key is
+noticed before the file is opened, and not taken for damage.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import secrets
+import sqlite3
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import cast
+
+from gallery.errors import KeyRefused
+
+HEADER_MAGIC = b"SQLite format 3\x00"
+"""How a database begins that is not encrypted."""
+MARK = b"vSGX"
+"""How one of ours begins that is."""
+RANDOM_BYTES = CHECK_BYTES = 6
+"""What follows the mark."""
+KEY_BYTES = 32
+KEY_TEXT = re.compile(rf"[0-9a-fA-F]{{{2 * KEY_BYTES}}}")
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """With what gallery and journal are encrypted."""
+
+    secret: bytes = field(repr=False)
+    """32 random bytes: the key of AES itself, so that opening costs no derivation."""
+
+    @classmethod
+    def new(cls) -> Key:
+        """A fresh one."""
+        return cls(secrets.token_bytes(KEY_BYTES))
+
+    @classmethod
+    def parse(cls, text: str) -> Key | None:
+        """From 64 hexadecimal digits, white space around them left aside; None where it is something else."""
+        text = text.strip()
+        return cls(bytes.fromhex(text)) if KEY_TEXT.fullmatch(text) else None
+
+    @property
+    def text(self) -> str:
+        """As `parse` takes it: nobody else's, never in a log or an error."""
+        return self.secret.hex()
+
+    def check(self, random: bytes) -> bytes:
+        """What stands after these bytes at the beginning of a file of this key."""
+        return hashlib.blake2b(random, digest_size=CHECK_BYTES, key=self.secret, person=b"visaged").digest()
+
+    def new_salt(self) -> bytes:
+        """How a new file of this key begins."""
+        random = secrets.token_bytes(RANDOM_BYTES)
+        return MARK + random + self.check(random)
+
+    def fits(self, header: bytes) -> bool:
+        """Whether the file that begins so is of this key."""
+        random, check = header[len(MARK) :][:RANDOM_BYTES], header[len(MARK) + RANDOM_BYTES :][:CHECK_BYTES]
+        return is_encrypted(header) and hmac.compare_digest(check, self.check(random))
+
+
+def is_encrypted(header: bytes) -> bool:
+    """Whether a file that begins so is an encrypted database of ours."""
+    return header.startswith(MARK)
+
+
+def check_key(path: Path, header: bytes, key: Key | None) -> None:
+    """KeyRefused where a file that begins so and the key don't go together; of damage it says nothing."""
+    if is_encrypted(header):
+        if key is None:
+            raise KeyRefused(f"{path} is encrypted: [gallery] key_file must name the file with its key")
+        if not key.fits(header):
+            raise KeyRefused(f"{path} is encrypted with another key than that of [gallery] key_file")
+    elif header.startswith(HEADER_MAGIC) and key is not None:
+        raise KeyRefused(
+            f"{path} is not encrypted, but [gallery] key_file is set: visaged encrypt encrypts it"
+        )
+
+
+def connect(
+    path: Path, key: Key | None, *, mode: str, timeout_s: float, check_same_thread: bool = True
+) -> sqlite3.Connection:
+    """A connection to a file that is there (mode rw or ro) and empty or of this key; None: in clear.
+
+    With a key the connection is SQLCipher's, which behaves as one of sqlite3 and raises sqlite3's errors.
+    KeyRefused where file and key don't go together, or SQLCipher is not installed; then nothing was opened.
+    """
+    header = _header(path)
+    check_key(path, header, key)
+    uri = f"{path.absolute().as_uri()}?mode={mode}"
+    if key is None:
+        return sqlite3.connect(
+            uri, uri=True, isolation_level=None, timeout=timeout_s, check_same_thread=check_same_thread
+        )
+    try:
+        from gallery.encryption_sqlcipher import Connection
+    except ImportError:
+        raise KeyRefused(
+            "[gallery] key_file needs the extra encryption: uv sync --no-dev --extra encryption"
+        ) from None
+    salt = header if is_encrypted(header) else key.new_salt()
+    connection = Connection(
+        uri, uri=True, isolation_level=None, timeout=timeout_s, check_same_thread=check_same_thread
+    )
+    connection.unlock(key.secret + salt)
+    return cast(sqlite3.Connection, connection)
+
+
+def _header(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(len(HEADER_MAGIC))
+    except OSError:
+        # SQLite will say what is wrong with it.
+        return b""

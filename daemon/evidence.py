@@ -72,6 +72,11 @@ class Evidence:
         return np.average(np.stack(self._encodings), axis=0, weights=self._weights).astype(np.float32)
 
     @property
+    def newest(self) -> tuple[NDArray[np.float32], float]:
+        """float32[d] and weight of the newest sample that agreed with those before. There must be one."""
+        return self._encodings[-1], self._weights[-1]
+
+    @property
     def spread(self) -> float:
         """What a mean of these samples adds to the square of a distance, to be measured by one threshold."""
         apart = np.square(np.stack(self._encodings) - self.fused).sum(axis=1)

@@ -32,17 +32,27 @@ class Stage:
     config: Config
     """Thresholds and times."""
 
-    def pipeline(self, started: StartTime, names: list[str], live: frozenset[str] = frozenset()) -> Pipeline:
-        """A pipeline with a view for each of these cameras."""
+    def pipeline(
+        self,
+        started: StartTime,
+        names: list[str],
+        live: frozenset[str] = frozenset(),
+        strangers: Strangers | None = None,
+    ) -> Pipeline:
+        """A pipeline with a view for each of these cameras. strangers: who is remembered; None: nobody."""
         if not live.issuperset(names):
             # A file must give the same events twice: nothing may be exchanged for a faster twin on the way.
             self.engine.prepare()
         config, own_threshold = self.config, self.engine.encoder.threshold
-        # Known again among many as people are, and so by their threshold: at the encoder's own, which is for
-        # pairs, every second new stranger is one of 200 that are remembered (docs/decisions/0060).
-        strangers = Strangers(config.encoder.threshold, config.strangers.forget_after)
+        strangers = self.strangers() if strangers is None else strangers
         views = {name: View(config.tracker, strangers, own_threshold, started.monotonic_ns) for name in names}
         return Pipeline(self.engine, self.index, config.rules, views, live)
+
+    def strangers(self) -> Strangers:
+        """Nobody yet."""
+        # Known again among many as people are, and so by their threshold: at the encoder's own, which is for
+        # pairs, every second new stranger is one of 200 that are remembered (docs/decisions/0060).
+        return Strangers(self.config.encoder.threshold, self.config.strangers.forget_after)
 
 
 def play(stage: Stage, source: str, name: str = "clip") -> Iterator[Outcome]:

@@ -76,6 +76,7 @@ class View:
         """How to find the faces of this frame."""
         time_s = self._seconds(frame)
         self._times_s.append(time_s)
+        self._strangers.pass_time(time_s)
         plan = self._tracker.plan(frame.bgr, time_s)
         self._still = plan.still
         return plan

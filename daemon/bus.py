@@ -6,6 +6,7 @@ import threading
 import uuid
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import Future
 from contextlib import ExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -64,6 +65,15 @@ class Bus:
     def send(self, event: Event) -> None:
         """Courier.send: never waits."""
         self._courier.send(event)
+
+    def passed(self) -> Future[None]:
+        """Courier.passed."""
+        return self._courier.passed()
+
+    @property
+    def recorder(self) -> Recorder:
+        """Writes the journal."""
+        return self._recorder
 
     def follow(self, cameras: Sequence[str]) -> None:
         """These are the cameras from now on."""

@@ -46,7 +46,7 @@ class Courier:
         self._publisher = publisher
         self._recorder = recorder
         self._presence = presence
-        self._queue: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Event | Future[None] | None] = queue.SimpleQueue()
         self.dropped = 0
         """Events for which there was no room in the queue."""
         self._failed = False
@@ -89,6 +89,12 @@ class Courier:
         if self.dropped == 10 ** (len(str(self.dropped)) - 1):
             logger.error("too many events wait to be published: %s dropped so far", self.dropped)
 
+    def passed(self) -> Future[None]:
+        """Done once everything that was sent until now is stored, where it can be, and published."""
+        mark: Future[None] = Future()
+        self._queue.put(mark)
+        return mark
+
     def await_subscribers(self, count: int, stop: threading.Event, timeout_s: float) -> bool:
         """As Publisher.await_subscribers; for the thread that sends."""
         deadline_s = time.monotonic() + timeout_s
@@ -127,14 +133,21 @@ class Courier:
         except queue.Empty:
             self._publisher.listen()
             return True
+        if isinstance(first, Future):
+            first.set_result(None)
+            return True
         batch = [] if first is None else [first]
         if first is not None and not first.passing:
             time.sleep(max(0.0, self._committed_s + GROUP_S - time.monotonic()))
         while first is not None and len(batch) < BATCH_EVENTS and not self._queue.empty():
             first = self._queue.get()
+            if isinstance(first, Future):
+                break
             if first is not None:
                 batch.append(first)
         self._publish(batch)
+        if isinstance(first, Future):
+            first.set_result(None)
         return first is not None
 
     def _publish(self, batch: list[Event]) -> None:

@@ -65,7 +65,8 @@ class Journal:
     """The writing side. Opened by one thread, then used by one thread."""
 
     def __init__(self, connection: sqlite3.Connection, mark: HeadMark, path: Path, epoch: str) -> None:
-        self._connection = connection
+        self.connection = connection
+        """Of the thread that writes, for what is done beside appending."""
         self._mark = mark
         self._mark_failed = False
         self.path = path
@@ -127,7 +128,7 @@ class Journal:
             mark = Mark(seq, last.get(event.stream, self._lost) or None, self.epoch, durable=True)
             messages.append(Message(event, seq, *event.encode(mark)))
             last[event.stream] = seq
-        with transaction(self._connection):
+        with transaction(self.connection):
             self._insert(messages)
         self.head, self._last = seq, last
         self._commits += 1
@@ -137,10 +138,10 @@ class Journal:
     def probe(self) -> None:
         """Writes something and takes it away again; raises as append does."""
         name = "probe/" + "x" * (64 << 10)
-        with transaction(self._connection):
-            self._connection.execute("INSERT INTO topic (name, last_seq) VALUES (?, 0)", (name,))
-        with transaction(self._connection):
-            self._connection.execute("DELETE FROM topic WHERE name = ?", (name,))
+        with transaction(self.connection):
+            self.connection.execute("INSERT INTO topic (name, last_seq) VALUES (?, 0)", (name,))
+        with transaction(self.connection):
+            self.connection.execute("DELETE FROM topic WHERE name = ?", (name,))
 
     def trim(self, keep: Keep, now_unix_us: int) -> bool:
         """One small bite of what need not be kept; whether there was something."""
@@ -152,7 +153,7 @@ class Journal:
         last = None
         bite = "SELECT seq, unix_us FROM event WHERE seq < ? ORDER BY seq LIMIT ?"
         # The newest always stays.
-        for seq, made_us in self._connection.execute(bite, (self.head, BITE_EVENTS)).fetchall():
+        for seq, made_us in self.connection.execute(bite, (self.head, BITE_EVENTS)).fetchall():
             if not too_large and made_us >= limit_us:
                 break
             last = seq
@@ -161,21 +162,26 @@ class Journal:
             return True
         if pages * page_bytes > keep.bytes + SLACK_BYTES and free > BITE_PAGES:
             # execute() would give back one page and no more.
-            self._connection.executescript(f"PRAGMA incremental_vacuum({BITE_PAGES})")
+            self.connection.executescript(f"PRAGMA incremental_vacuum({BITE_PAGES})")
             self._commits += BITE_PAGES // 4
             return True
         return False
+
+    @property
+    def free_pages(self) -> int:
+        """Of the file, those that are not in use and not yet given back."""
+        return self._pragma("freelist_count")
 
     def tidy(self) -> None:
         """Moves the write-ahead log into the file, if it is worth it and no reader needs it."""
         if self._commits >= TIDY_COMMITS:
             self._commits = 0
-            self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            self.connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
     def close(self, *, clean: bool = True) -> None:
         """Lets go of it. clean: nothing went wrong, so that the next opening need not check it."""
         try:
-            self._connection.close()
+            self.connection.close()
             if clean:
                 self._mark.write(self.head, clean=True)
                 self._mark.sync()
@@ -186,13 +192,13 @@ class Journal:
 
     def _begin(self, marked_head: int) -> None:
         """Finds out how far numbers were given; notes those whose events are lost."""
-        for number, topic, seq in self._connection.execute(LAST_OF_TOPICS):
+        for number, topic, seq in self.connection.execute(LAST_OF_TOPICS):
             self._topics[topic] = number
             stream = stream_of(topic)
             self._last[stream] = max(seq, self._last.get(stream, 0))
-        (first, last) = self._connection.execute("SELECT min(seq), max(seq) FROM event").fetchone()
+        (first, last) = self.connection.execute("SELECT min(seq), max(seq) FROM event").fetchone()
         stored = last or 0
-        self._lost = max((last for _, last in holes(self._connection)), default=0)
+        self._lost = max((last for _, last in holes(self.connection)), default=0)
         newest = max(stored, self._lost, marked_head, *self._last.values(), 0)
         if newest > max(stored, self._lost):
             self._note_hole(max(stored, self._lost) + 1, newest)
@@ -206,16 +212,16 @@ class Journal:
 
     def _note_hole(self, first: int, last: int) -> None:
         logger.error("%s has lost the events of numbers %s to %s", self.path, first, last)
-        with transaction(self._connection):
-            self._connection.execute("INSERT INTO hole VALUES (?, ?)", (first, last))
+        with transaction(self.connection):
+            self.connection.execute("INSERT INTO hole VALUES (?, ?)", (first, last))
         self._lost = last
 
     def _insert(self, messages: Sequence[Message]) -> None:
         for topic in {message.event.topic for message in messages} - self._topics.keys():
-            self._connection.execute("INSERT OR IGNORE INTO topic (name, last_seq) VALUES (?, 0)", (topic,))
-            found = self._connection.execute("SELECT id FROM topic WHERE name = ?", (topic,)).fetchone()
+            self.connection.execute("INSERT OR IGNORE INTO topic (name, last_seq) VALUES (?, 0)", (topic,))
+            found = self.connection.execute("SELECT id FROM topic WHERE name = ?", (topic,)).fetchone()
             self._topics[topic] = found[0]
-        self._connection.executemany(
+        self.connection.executemany(
             "INSERT INTO event VALUES (?, ?, ?, ?)",
             [
                 (each.seq, self._topics[each.event.topic], unix_us(each.event.time), each.body.decode())
@@ -224,11 +230,11 @@ class Journal:
         )
 
     def _delete(self, last: int) -> None:
-        with transaction(self._connection):
-            self._connection.execute(NOTE_LAST, (last,))
-            self._connection.execute("DELETE FROM event WHERE seq <= ?", (last,))
-            (first,) = self._connection.execute("SELECT min(seq) FROM event").fetchone()
-            self._connection.execute("DELETE FROM hole WHERE last < ?", (first,))
+        with transaction(self.connection):
+            self.connection.execute(NOTE_LAST, (last,))
+            self.connection.execute("DELETE FROM event WHERE seq <= ?", (last,))
+            (first,) = self.connection.execute("SELECT min(seq) FROM event").fetchone()
+            self.connection.execute("DELETE FROM hole WHERE last < ?", (first,))
         self.oldest = first
         self._commits += 1
 
@@ -242,5 +248,5 @@ class Journal:
             self._mark_failed = True
 
     def _pragma(self, name: str) -> int:
-        (value,) = self._connection.execute(f"PRAGMA {name}").fetchone()
+        (value,) = self.connection.execute(f"PRAGMA {name}").fetchone()
         return int(value)

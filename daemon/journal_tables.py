@@ -55,6 +55,11 @@ def is_full(error: Exception) -> bool:
     return getattr(error, "sqlite_errorname", "") == "SQLITE_FULL"
 
 
+def is_locked(error: Exception) -> bool:
+    """Whether only somebody else is at it just now."""
+    return getattr(error, "sqlite_errorname", "").startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
+
+
 def build(
     path: Path, fill: Callable[[sqlite3.Connection], None] | None = None, key: Key | None = None
 ) -> Path:

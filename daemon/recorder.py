@@ -6,22 +6,26 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
+from typing import TypeVar
 
 from daemon.events import Event
 from daemon.journal import Journal, Keep, Message
 from daemon.journal_file import JournalRefused
-from daemon.journal_tables import FAILURES, is_damage, is_full
+from daemon.journal_tables import FAILURES, is_damage, is_full, is_locked
 from gallery.encryption import Key
 
 logger = logging.getLogger(__name__)
 
 CARE_S = 0.05
 """Between two small pieces of upkeep."""
+REST_S = 0.002
+"""Between two bites of a chore: whoever wants something stored comes first."""
 OVERDUE_S = 1.0
 """While there is always something to store, upkeep waits no longer than this."""
 RETRY_S, RETRY_MAX_S = 3.0, 60.0
@@ -35,6 +39,10 @@ TRIM_S = 1.0
 CLOSE_S = 0.5
 """How long the thread may take to end, once it was told to; a disk that hangs is left alone."""
 
+Result = TypeVar("Result")
+Chore = Callable[[Journal], Generator[None, None, Result]]
+"""Work on the journal in bites, each of which takes some milliseconds; the last gives a result."""
+
 
 class JournalFailed(Exception):
     """What was to be stored is not, or not yet; the text is one line for people."""
@@ -44,6 +52,13 @@ class JournalFailed(Exception):
 class _Job:
     events: Sequence[Event]
     result: Future[list[Message]] = field(default_factory=Future)
+
+
+@dataclass(slots=True)
+class _Chore:
+    begin: Chore[object]
+    result: Future[object] = field(default_factory=Future)
+    under_way: Generator[None, None, object] | None = None
 
 
 class Recorder:
@@ -72,7 +87,9 @@ class Recorder:
         self._cared_s = self._trimmed_s = self._tried_s = time.monotonic()
         self._recovered_s = float("-inf")
         self._retry_s = RETRY_S
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[_Job | _Chore | None] = queue.SimpleQueue()
+        self._chores: deque[_Chore] = deque()
+        self._bitten_s = self._cared_s
         self._suspicion: Exception | None = None
         self._is_damaged = False
         self._finished_s: float | None = None
@@ -115,6 +132,12 @@ class Recorder:
             job.result.set_exception(JournalFailed(self.reason))
         return job.result
 
+    def work_on(self, chore: Chore[Result]) -> Future[Result]:
+        """Done bite by bite between events, after those that wait now; JournalFailed where it can't be."""
+        asked = _Chore(chore)
+        self._jobs.put(asked)
+        return asked.result  # type: ignore[return-value]
+
     def suspect(self, error: Exception, opening: int) -> None:
         """Somebody could not read it; if it is damaged, it is opened anew and what is left is saved.
 
@@ -140,18 +163,45 @@ class Recorder:
             self._opened.set()
         while True:
             try:
-                job = self._jobs.get(timeout=CARE_S)
+                job = self._jobs.get(timeout=REST_S if self._chores else CARE_S)
                 if job is None:
                     break
-                self._do(job)
+                if isinstance(job, _Chore):
+                    self._chores.append(job)
+                else:
+                    self._do(job)
             except queue.Empty:
                 pass
+            if self._chores and (self._jobs.empty() or time.monotonic() - self._bitten_s >= OVERDUE_S):
+                self._bite(self._chores[0])
+                self._bitten_s = time.monotonic()
             waited_s = time.monotonic() - self._cared_s
             if waited_s >= OVERDUE_S or (waited_s >= CARE_S and self._jobs.empty()):
                 self._care()
                 self._cared_s = time.monotonic()
+        for chore in self._chores:
+            chore.result.set_exception(JournalFailed("the daemon ends"))
         if self._journal is not None:
             self._journal.close(clean=self.reason is None)
+
+    def _bite(self, chore: _Chore) -> None:
+        """One bite of it; taken off the list where that was the last."""
+        try:
+            if self._journal is None or self.reason is not None:
+                raise JournalFailed(self.reason)
+            if chore.under_way is None:
+                chore.under_way = chore.begin(self._journal)
+            next(chore.under_way)
+            return
+        except StopIteration as done:
+            chore.result.set_result(done.value)
+        except JournalFailed as failed:
+            chore.result.set_exception(failed)
+        except FAILURES as error:
+            if not is_locked(error):
+                self._fail(error)
+            chore.result.set_exception(JournalFailed(f"{self.path}: {error}"))
+        self._chores.popleft()
 
     def _do(self, job: _Job) -> None:
         if self._journal is None or self.reason is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from gallery import schema, trail
 from gallery.errors import PersonUnknown
@@ -117,16 +117,7 @@ def begun(gallery: Gallery) -> list[Forgetting]:
             """SELECT person_id, why, who, began_unix_ns, references_gone, crops_gone, events_blanked,
                       ids, names, encodings, pictures FROM forgetting ORDER BY began_unix_ns, rowid"""
         ).fetchall()
-    return [
-        Forgetting(
-            *row[:7],
-            tuple(json.loads(row[7])),
-            None if row[8] is None else tuple(json.loads(row[8])),
-            row[9] or b"",
-            _split(row[10] or b""),
-        )
-        for row in rows
-    ]
+    return [_read(row) for row in rows]
 
 
 def learn_names(gallery: Gallery, person_id: str, names: Collection[str]) -> None:
@@ -195,6 +186,23 @@ def expired(gallery: Gallery, now_unix_ns: int) -> list[str]:
             "SELECT id FROM person WHERE expires_unix_ns <= ? ORDER BY expires_unix_ns, rowid", (now_unix_ns,)
         ).fetchall()
     return [str(row[0]) for row in rows]
+
+
+def _read(row: tuple[Any, ...]) -> Forgetting:
+    (person_id, why, who, began_unix_ns, references, crops, events, ids, names, encodings, pictures) = row
+    return Forgetting(
+        person_id=person_id,
+        why=why,
+        who=who,
+        began_unix_ns=began_unix_ns,
+        references=references,
+        crops=crops,
+        events=events,
+        ids=tuple(json.loads(ids)),
+        names=None if names is None else tuple(json.loads(names)),
+        encodings=encodings or b"",
+        pictures=_split(pictures or b""),
+    )
 
 
 def _ids(gallery: Gallery, person_id: str) -> list[str]:

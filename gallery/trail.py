@@ -13,8 +13,8 @@ Detail = Mapping[str, int | float | str | None]
 """Numbers, codes and ids: nothing that tells who somebody is once their id means nothing."""
 
 CODE = re.compile(r"[A-Za-z0-9_.:+-]{0,80}")
-"""What a text in an entry may be: a code, an id, a model; a name or a path is refused, as nothing is ever taken
-out of the trail again."""
+"""What a text in an entry may be: a code, an id, a model; a name or a path is refused, as nothing is ever
+taken out of the trail again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -218,7 +218,7 @@ def test_a_journal_that_is_too_large_loses_its_oldest_and_its_file_becomes_small
         assert before > 16_000_000
         # Some 40 for events and 100 for pages.
         assert 80 < trim_all(journal, Keep(1e9, 1_000_000), 0) < 250
-        journal._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        journal.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         left = numbers(kept(path))
         assert left == list(range(left[0], 8_001))
         assert 200 <= len(left) < 450

@@ -56,7 +56,7 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> list[Moment]:
                 published |= {message.seq or 0: message.event.id for message in journal.append(batch)}
             if moment % 5 == 2:
                 # As tidy does, without waiting until there is more.
-                journal._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+                journal.connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
             if moment == 14:
                 journal._delete(30)
             copy = folder / str(moment)

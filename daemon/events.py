@@ -22,12 +22,14 @@ from daemon.vocabulary import (
     Life,
     LifeKind,
     Mark,
+    Named,
     Picture,
     Refused,
     Reopened,
     Sighting,
     Started,
     Stopping,
+    Told,
     TrackState,
     Unfit,
 )
@@ -45,6 +47,7 @@ __all__ = [
     "Life",
     "LifeKind",
     "Mark",
+    "Named",
     "Picture",
     "Refused",
     "Reopened",
@@ -52,12 +55,14 @@ __all__ = [
     "Stamp",
     "Started",
     "Stopping",
+    "Told",
     "TrackState",
     "Unfit",
     "camera",
     "crop",
     "daemon",
     "life",
+    "named",
     "plain",
     "rfc3339",
     "sighting",
@@ -71,6 +76,7 @@ TOPICS = (
     "face/<camera>/unknown/",
     "face/<camera>/corrected/",
     "face/<camera>/left/",
+    "face/<camera>/named/",
     "face/<camera>/sighting/",
     "camera/<camera>/online/",
     "camera/<camera>/stalled/",
@@ -235,6 +241,21 @@ def crop(told: Event, picture: Picture, stamp: Stamp | None = None) -> Event:
     }
     made = _event("crop", "face", str(told.subject), data, stamp or Stamp.now())
     return replace(made, picture=picture.jpeg)
+
+
+def named(what: Named, stamp: Stamp | None = None) -> Event:
+    """A stranger was given a name; about what was told before, and no frame."""
+    data: dict[str, Json] = {
+        "camera": what.camera,
+        "person": _person(what.person),
+        "stranger": what.stranger,
+        "tracks": list(what.tracks),
+        "events": [plain(told) for told in what.events],
+        "first": rfc3339(what.first_unix_ns),
+        "last": rfc3339(what.last_unix_ns),
+        "references": what.references,
+    }
+    return _event("face", "named", what.camera, data, stamp or Stamp.now())
 
 
 def camera(change: CameraChange, stamp: Stamp | None = None) -> Event:

@@ -105,6 +105,20 @@ class JournalReader:
                     low = row[0] + 1
             return low - 2 if low == oldest > 1 else low - 1
 
+    def mentions(self, text: str, after: int, topics: Sequence[str], limit: int) -> list[tuple[int, str]]:
+        """Number and body of the newest events after a number whose body holds this text, oldest first."""
+        with self._snapshot():
+            found = [
+                (int(seq), str(body))
+                for topic_id in self._names(topics)
+                for seq, body in self._connection.execute(
+                    """SELECT seq, body FROM event WHERE topic_id = ? AND seq > ? AND instr(body, ?)
+                       ORDER BY seq DESC LIMIT ?""",
+                    (topic_id, after, text, limit),
+                )
+            ]
+        return sorted(found)[-limit:]
+
     def bounds(self) -> tuple[int, int]:
         """Oldest and head."""
         with self._snapshot():

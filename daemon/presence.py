@@ -44,7 +44,7 @@ class Presence:
                 self._heard_s = time.monotonic()
             if area != "face" or event.passing:
                 return
-            track = str(event.data["track"])
+            track = str(event.data.get("track"))
             if kind == "left":
                 # Not a new list: the camera may be no more.
                 self._cameras.get(camera, {}).pop(track, None)

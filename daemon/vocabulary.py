@@ -84,6 +84,42 @@ class Life:
 
 
 @dataclass(frozen=True, slots=True)
+class Told:
+    """An event of before that a later one refers to."""
+
+    seq: int
+    """Its number in the journal."""
+    id: str
+    """Its id."""
+    track: str
+    """Which stay of the face it was about."""
+    state: TrackState
+    """What it told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A stranger was given a name: what was told of them before one camera is of this person."""
+
+    camera: str
+    """The camera's name in the configuration."""
+    person: PersonName
+    """Who it is."""
+    stranger: str
+    """Who it was, as in the events."""
+    tracks: Sequence[str]
+    """Their stays that are remembered, the newest last."""
+    events: Sequence[Told]
+    """Of those that the journal has, the newest, in order."""
+    first_unix_ns: int
+    """When they were seen first, before any camera."""
+    last_unix_ns: int
+    """When they were seen last, before any camera."""
+    references: int
+    """How many of their samples are the person's references now."""
+
+
+@dataclass(frozen=True, slots=True)
 class Started:
     """The daemon is up; its cameras open next."""
 

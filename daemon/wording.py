@@ -38,6 +38,9 @@ def line_of(topic: str, event: dict[str, Any]) -> str:
 
 def _said(event: dict[str, Any]) -> str:
     data, kind = event["data"], event["type"].rpartition(".")[2]
+    if event["type"] == "visaged.face.named":
+        stays = f"{len(data['tracks'])} stay{'' if len(data['tracks']) == 1 else 's'}"
+        return f"{_name(data['person'])}  was {data['stranger'][:STRANGER_CHARACTERS]}  {stays}"
     if event["type"].startswith("visaged.face."):
         return "  ".join(_face(kind, data))
     if event["type"].startswith("visaged.crop."):

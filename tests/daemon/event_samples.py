@@ -21,6 +21,7 @@ from daemon.events import (
     Stamp,
     Started,
     Stopping,
+    Told,
     Unfit,
 )
 from daemon.frame import CameraChange
@@ -129,6 +130,20 @@ LIVES = (
 )
 
 
+STRANGER_NAMED = events.Named(
+    camera="door",
+    person=PersonName("6f2c2a1e-5e0d-4f0e-8f8e-0d7b6a0b8f3c", "김연아"),
+    stranger="e2d1c0b9-a8f7-4e6d-95c4-b3a2918070f6",
+    tracks=("9b1c7f60-3f0e-4c53-a2f8-77c1f9b1d4aa", NAMED.track),
+    events=(
+        Told(4697, "5a0b6a0e-0d0c-4d55-9f57-2c8d1be3f301", NAMED.track, "unknown"),
+        Told(4698, "77b0b1f2-6c1f-4b59-b7f4-0d9bb1a4c9e2", NAMED.track, "left"),
+    ),
+    first_unix_ns=NAMED.captured_unix_ns,
+    last_unix_ns=NAMED.captured_unix_ns + 32_833_333_333,
+    references=4,
+)
+
 PICTURE = Picture(
     jpeg=b"\xff\xd8\xff\xe0 no picture \xff\xd9",
     width=232,
@@ -166,6 +181,8 @@ def every_event() -> list[Event]:
         events.sighting(NOBODY_ENROLLED),
         events.sighting(STRANGER),
         *(events.life(what) for what in LIVES),
+        events.named(STRANGER_NAMED),
+        events.named(replace(STRANGER_NAMED, events=())),
         events.crop(events.life(RECOGNIZED), PICTURE),
         events.crop(events.life(UNKNOWN), PICTURE),
         events.camera(CameraChange("door", "stalled", "no frame for 1.5 s")),

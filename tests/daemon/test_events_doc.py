@@ -46,7 +46,8 @@ def tables() -> dict[str, dict[str, Field]]:
         if rows:
             fields = {row[0]: Field(row[0], row[1], row[3] == "yes", row[4]) for row in rows}
             general = found[EVERY] if heading in TOPICS else {}
-            face = found[FACE] if heading.startswith("face/") else {}
+            # What a stranger was named is about no frame.
+            face = found[FACE] if heading.startswith("face/") and "/named/" not in heading else {}
             found[heading] = {**general, **face, **fields}
     return found
 

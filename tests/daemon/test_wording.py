@@ -22,6 +22,7 @@ from tests.daemon.event_samples import (
     STAMP,
     STRANGER,
     STRANGER_LEFT,
+    STRANGER_NAMED,
     TAKEN_BACK,
     UNKNOWN,
 )
@@ -66,6 +67,11 @@ def test_each_kind_of_change_tells_what_matters_of_it(what: Life, said: str) -> 
 )
 def test_a_sighting_tells_who_it_is_by_now(face: events.Sighting, said: str) -> None:
     assert line(events.sighting(face, STAMP)) == "08:30:00.187  face/door/sighting/".ljust(48) + said
+
+
+def test_a_stranger_who_got_a_name_is_told_with_both() -> None:
+    said = "김연아  was e2d1c0b9  2 stays"
+    assert line(events.named(STRANGER_NAMED, STAMP)) == "08:30:00.187  face/door/named/".ljust(48) + said
 
 
 def test_one_event_over_several_lines_keeps_numbers_and_small_objects_together() -> None:

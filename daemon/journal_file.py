@@ -76,6 +76,8 @@ def _connect_checked(path: Path, trusted_head: int | None, key: Key | None) -> s
     # Opened by whoever starts the daemon, used by the thread that writes.
     connection = connect(path, key, mode="rw", timeout_s=BUSY_TIMEOUT_S, check_same_thread=False)
     try:
+        # A restore that was killed leaves it without.
+        connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
         connection.execute(f"PRAGMA journal_size_limit = {LOG_BYTES}")

@@ -34,6 +34,8 @@ def open_connection(path: Path, create: bool, key: Key | None = None) -> sqlite3
     connection = _connect_checked(path, key)
     try:
         with explained(path):
+            # A restore that was killed leaves it without.
+            connection.execute("PRAGMA journal_mode = WAL")
             migrate(connection)
     except BaseException:
         connection.close()

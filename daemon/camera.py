@@ -81,6 +81,11 @@ class Camera:
             return happened + self._change("stalled", stalled)
         return happened
 
+    @property
+    def has_frame(self) -> bool:
+        """Whether `poll` would give one."""
+        return self._process is not None and not self._lost and self._process.slot.has_news
+
     def fileno(self) -> int | None:
         """To wait on until this camera has something to say; None while no process runs."""
         return None if self._process is None or self._lost else self._process.fileno()

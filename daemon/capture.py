@@ -12,6 +12,7 @@ from daemon.camera import Camera
 from daemon.counts import Counts
 from daemon.frame import CameraChange, Frame, StartTime
 from daemon.patience import PATIENCE, Patience
+from daemon.shares import Shares
 
 if TYPE_CHECKING:
     from daemon.capture_process import CaptureProcess
@@ -37,6 +38,8 @@ class Cameras:
     ) -> None:
         self._patience = patience
         self._cameras = [Camera(config, started, patience) for config in cameras]
+        self._priorities = {config.name: config.priority for config in cameras}
+        self._shares = Shares(self._priorities)
         self._leaving: list[CaptureProcess] = []
         """Killed, of cameras that are no more."""
 
@@ -60,6 +63,7 @@ class Cameras:
     def add(self, config: CameraConfig) -> None:
         """Watches one more; a file's frames count from now."""
         self._cameras.append(Camera(config, StartTime.now(), self._patience))
+        self._prioritize(config)
 
     def change(self, config: CameraConfig) -> list[CameraChange]:
         """Opens the camera of this name anew with other settings; what is to be told."""
@@ -67,6 +71,7 @@ class Cameras:
         former, camera = self._cameras[place], Camera(config, StartTime.now(), self._patience)
         self._dismiss(former)
         self._cameras[place] = camera
+        self._prioritize(config)
         return camera.take_over(former)
 
     def remove(self, name: str) -> list[CameraChange]:
@@ -74,6 +79,8 @@ class Cameras:
         (camera,) = (each for each in self._cameras if each.name == name)
         self._cameras.remove(camera)
         self._dismiss(camera)
+        del self._priorities[name]
+        self._shares.adjust(self._priorities)
         return [] if camera.ended else [CameraChange(name, "ended", "the configuration has it no more")]
 
     def _dismiss(self, camera: Camera) -> None:
@@ -101,14 +108,16 @@ class Cameras:
         """The capture processes that run now, by the camera's name."""
         return {camera.name: camera.process.pid for camera in self._cameras if camera.process is not None}
 
-    def gather(self, timeout_s: float) -> list[Frame | CameraChange]:
-        """What happened: at most one frame a camera, oldest camera first, each camera's own in order.
+    def gather(self, timeout_s: float, room: int | None = None) -> list[Frame | CameraChange]:
+        """What happened: at most one frame a camera, oldest frame first, each camera's own in order.
 
-        Returns as soon as there is anything, with nothing after this time or once all have ended.
+        room: about so many frames at most, of the cameras that have waited longest (Shares); None: of all.
+        The others' may be replaced by newer ones until the next time. Returns as soon as there is anything,
+        with nothing after this time or once all have ended.
         """
         deadline = time.monotonic() + timeout_s
         while True:
-            happened = [camera.poll() for camera in self._cameras]
+            happened = [self._polled(camera) for camera in self._chosen(room)]
             if any(happened) or self.ended:
                 happened.sort(key=_age_key)
                 return [item for items in happened for item in items]
@@ -116,6 +125,28 @@ class Cameras:
             if left_s <= 0:
                 return []
             self._wait(left_s)
+
+    def _chosen(self, room: int | None) -> list[Camera]:
+        """All but those whose frames have to wait."""
+        waiting = {camera.name: camera for camera in self._cameras if camera.has_frame}
+        if room is None or len(waiting) <= room:
+            return self._cameras
+        first = self._shares.first(waiting, room, time.monotonic())
+        # Those in their order: who is served sooner is sooner the next.
+        return [
+            *(waiting[name] for name in first),
+            *(camera for camera in self._cameras if camera.name not in waiting),
+        ]
+
+    def _polled(self, camera: Camera) -> list[Frame | CameraChange]:
+        happened = camera.poll()
+        if any(isinstance(item, Frame) for item in happened):
+            self._shares.served(camera.name, time.monotonic())
+        return happened
+
+    def _prioritize(self, config: CameraConfig) -> None:
+        self._priorities[config.name] = config.priority
+        self._shares.adjust(self._priorities)
 
     def _wait(self, timeout_s: float) -> None:
         """Until a camera has something to say, or is to be looked after."""

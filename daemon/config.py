@@ -114,6 +114,8 @@ class CameraConfig:
     """Play a file at its own rate, like a live camera."""
     max_fps: Annotated[float, Field(gt=0, le=1000)] | None = None
     """Frames a second that are processed at most; None: as many as the machine can."""
+    priority: Annotated[float, Field(ge=0.01, le=100)] = 1.0
+    """Share of the frames where the machine can't process all, against the other cameras'."""
     width: Annotated[int, Field(ge=16, le=16384)] | None = None
     """Pixels asked of a webcam; None: its own default."""
     height: Annotated[int, Field(ge=16, le=16384)] | None = None

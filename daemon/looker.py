@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
@@ -25,6 +26,8 @@ class Looker:
         self._cameras: tuple[str, ...] = ()
         self._found: dict[str, Faces] = {}
         self._begun = 0
+        self.took: tuple[int, float] = (0, 0.0)
+        """Of the search that ended last: how many frames it was of, and its seconds."""
 
     @property
     def idle(self) -> bool:
@@ -55,8 +58,11 @@ class Looker:
         self._found.pop(camera, None)
 
     def _detect(self, images: list[BgrImage]) -> list[Faces]:
+        began_s = time.monotonic()
         with self.stage("detect"):
-            return self._detector.detect(images)
+            found = self._detector.detect(images)
+        self.took = (len(images), time.monotonic() - began_s)
+        return found
 
     def close(self) -> None:
         """Waits for a search under way."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Container, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Self
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from daemon.config import TrackerConfig
 from daemon.frame import Frame
 from daemon.looker import Looker, Stage
+from daemon.shares import Room, Shares
 from daemon.track import Plan
 from daemon.view import SeenFace, View
 from daemon.visits import Change
@@ -21,6 +23,10 @@ from gallery.faces.engine import FaceEngine
 from gallery.faces.quality import assess
 from gallery.faces.types import BgrImage, Encodings, Faces
 from gallery.matcher import Index
+
+SEARCH_S = 0.2
+"""A search of live cameras' frames is of so many that it lasts about so long: a face is looked for where it
+was when the search began."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,6 +57,10 @@ class Pipeline:
         self._views = dict(views)
         self._live = set(live)
         self._looker = Looker(engine.detector)
+        self._due: dict[str, Frame] = {}
+        """By live camera that is to be searched, its newest frame."""
+        self._shares = Shares({})
+        self._room = Room(SEARCH_S)
         self._stage: Stage = nullcontext
 
     def measure(self, stage: Stage) -> None:
@@ -63,9 +73,14 @@ class Pipeline:
         if live:
             self._live.add(camera)
 
+    def prioritize(self, priorities: Mapping[str, float]) -> None:
+        """By camera: its share of the searches where not all can be done when they are due."""
+        self._shares.adjust(priorities)
+
     def remove(self, camera: str) -> None:
         """One less, after its `end`."""
         del self._views[camera]
+        self._due.pop(camera, None)
         self._live.discard(camera)
 
     def adjust(self, rules: Rules, settings: TrackerConfig, forget_after_s: float) -> None:
@@ -84,7 +99,12 @@ class Pipeline:
     def end(self, camera: str) -> list[Change]:
         """The camera ended or was lost: so was everything on it."""
         self._looker.forget(camera)
+        self._due.pop(camera, None)
         return self._views[camera].end()
+
+    def forget(self, people: Container[str]) -> dict[str, list[Change]]:
+        """What changes, by camera, when nobody is to be called like these people any more, by their ids."""
+        return {camera: view.forget(people) for camera, view in self._views.items()}
 
     @property
     def under_way(self) -> int | None:
@@ -106,10 +126,24 @@ class Pipeline:
             self._views[frame.camera].detect(faces, self._encoder_of(frame, faces), frame)
         rest = [frame for frame in frames if frame not in at_once]
         self._bring_forward(rest, plans)
-        beside = [frame for frame in due if frame.camera in self._live]
-        if beside and self._looker.idle:
-            self._begin_looks(beside)
-            self._looker.search(beside)
+        for frame in rest:
+            self._due.pop(frame.camera, None)
+            if plans[frame.camera].full:
+                self._due[frame.camera] = frame
+        self._search_beside()
+
+    def _search_beside(self) -> None:
+        """Begins a search of live cameras' newest frames, also of those that none came from in this round."""
+        if not self._due or not self._looker.idle:
+            return
+        self._room.took(*self._looker.took)
+        now_s = time.monotonic()
+        first = self._shares.first(self._due, self._room.frames, now_s)
+        for camera in first:
+            self._shares.served(camera, now_s)
+        frames = [self._due.pop(camera) for camera in first]
+        self._begin_looks(frames)
+        self._looker.search(frames)
 
     def _search(self, frames: Sequence[Frame]) -> list[Faces]:
         if not frames:

@@ -13,7 +13,7 @@ from daemon import events
 from daemon.bus import Bus
 from daemon.capture import Cameras
 from daemon.control import ControlServer, Facts, Live
-from daemon.frame import StartTime
+from daemon.frame import Frame, StartTime
 from daemon.image_file import jpeg
 from daemon.memory import Memory
 from daemon.moment import Moment
@@ -25,6 +25,7 @@ from daemon.reload import CameraChanges, Reload, camera_changes, reread, set_log
 from daemon.resident import megabytes, resident_bytes
 from daemon.seeing import Seeing
 from daemon.sources import parse
+from daemon.shares import Room
 from daemon.stuck import StuckWatch
 from daemon.tally import Tally, note_arrivals, pulses
 from daemon.version import version
@@ -43,6 +44,9 @@ GATHER_S = 0.2
 """How soon a stop is noticed while no camera gives anything."""
 GALLERY_POLL_S = 0.5
 """How often the gallery is asked whether it changed: somebody enrolled is known well within two seconds."""
+ROUND_S = 0.1
+"""Where not all frames can be processed, as many are taken at once as this is enough for; what is not taken
+is replaced by what is newer."""
 
 
 class Service:
@@ -115,12 +119,14 @@ class Service:
                 if self._reload.asked.is_set():
                     self._reload.asked.clear()
                     self._adjust(pipeline, cameras, seeing, narrator)
-                gathered = cameras.gather(GATHER_S)
+                gathered = cameras.gather(GATHER_S, room.frames)
+                gathered_s = time.monotonic()
                 note_arrivals(self._tallies, gathered)
                 happened = seeing.watch(gathered)
                 self._follow_gallery(pipeline)
                 for event in narrator.tell(happened):
                     self._send(event)
+            pipeline.prioritize({camera.name: camera.priority for camera in self._config.camera})
                 self._beat(cameras)
             for event in narrator.end():
                 self._send(event)
@@ -131,6 +137,7 @@ class Service:
         return self._stage.pipeline(started, [camera.name for camera in cameras], frozenset(live))
 
     def _adjust(self, pipeline: Pipeline, cameras: Cameras, seeing: Seeing, narrator: Narrator) -> None:
+            room = Room(ROUND_S)
         """Takes over what another configuration says, and the gallery as it is now."""
         self._gallery_poll.last_s = -1e9
         new = reread(self._reload.load, self._config)
@@ -147,6 +154,8 @@ class Service:
         names = [camera.name for camera in new.camera]
         self._bus.follow(names)
         # In place, as the narrator has it too.
+                frames = sum(isinstance(item, Frame) for item in gathered)
+                room.took(frames, time.monotonic() - gathered_s)
         self._tallies.update({name: self._tallies.pop(name) for name in names})
         told = ((changes.added, "added"), (changes.changed, "changed"), (changes.removed, "removed"))
         words = [f"{len(some)} cameras {what}" for some, what in told if some]
@@ -170,6 +179,7 @@ class Service:
         for event in narrator.tell(seeing.watch(told)):
             self._send(event)
         for camera in changes.changed:
+        pipeline.prioritize({camera.name: camera.priority for camera in new.camera})
             pipeline.remove(camera.name)
             pipeline.add(camera.name, live=_is_live(camera))
         for name in changes.removed:

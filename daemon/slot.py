@@ -161,6 +161,11 @@ class SlotReader(_Slot):
         """How often pictures were missing in the stream since it was opened."""
         return self._cells[_LOSSES]
 
+    @property
+    def has_news(self) -> bool:
+        """Whether there is a picture that was not read before."""
+        return self._cells[_NEWEST] != self._taken
+
     def read(self) -> Picture | None:
         """The newest picture, whole, or None if there is none that was not read before."""
         for _ in range(READ_ATTEMPTS):

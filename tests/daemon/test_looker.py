@@ -19,6 +19,7 @@ from gallery.faces.engine import FaceEngine
 from gallery.faces.types import BgrImage, Faces
 from gallery.matcher import Index
 from tests.conftest import REPOSITORY
+from tests.daemon.serving import NoNets
 
 CONFIG = Config(daemon=DaemonConfig(device="cpu"))
 NONE = np.zeros((0, 4), np.float32)
@@ -130,3 +131,33 @@ def test_frames_of_a_live_camera_do_not_wait_for_a_search_and_faces_are_where_th
         before = engine.detector.detect([shifted(0)])[0].boxes[0]
         assert np.abs(face.track.box - expected).max() < np.abs(face.track.box - before).max()
         assert np.abs(face.track.box - expected).max() < 0.15 * (expected[2] - expected[0])
+
+
+def test_a_camera_that_waited_through_a_search_is_of_the_next_one_whoever_gives_frames_then(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    nets = NoNets()
+    index = Index.of([], [], np.zeros((0, 128), np.float32), model=nets.model, revision=0)
+    nets.free.clear()
+    heights: list[list[int]] = []
+    detect = nets.detect
+
+    def noted(images: Sequence[BgrImage]) -> list[Faces]:
+        heights.append([len(bgr) for bgr in images])
+        return detect(images)
+
+    monkeypatch.setattr(nets, "detect", noted)
+    cameras = ["door", "gate"]
+    low = np.zeros((80, 160, 3), np.uint8)
+    stage = Stage(FaceEngine(nets, nets), index, CONFIG)
+    with stage.pipeline(StartTime(0, 0), cameras, live=frozenset(cameras)) as pipeline:
+        pipeline.process([frame("door", 0)])
+        pipeline.process([frame("gate", 1, low)])
+        nets.free.set()
+        for number in range(2, 3000):
+            # The gate gives nothing any more; for the door, every third second is due.
+            pipeline.process([frame("door", number)])
+            if len(heights) > 1:
+                break
+            threading.Event().wait(0.02)
+    assert heights[:2] == [[90], [80]] or heights[1] == [80, 90]

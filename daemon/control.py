@@ -15,7 +15,7 @@ from types import TracebackType
 
 import zmq
 
-from daemon import care_desk
+from daemon import care_desk, life_desk
 from daemon import control_messages as messages
 from daemon.claim import claim
 from daemon.control_messages import Json
@@ -23,6 +23,7 @@ from daemon.endpoint import BindRefused, check_bind
 from daemon.errors import UsageError
 from daemon.keys import Keyring
 from daemon.memory import Named
+from daemon.studio import Studio
 from gallery.decision import decide
 from gallery.encryption import Key
 from gallery.errors import GalleryError
@@ -64,6 +65,8 @@ class Live:
     """Whom a track was named, by its id; None: nobody, or too long ago."""
     status: Callable[[], Json]
     """As the replay socket's answer to status."""
+    studio: Studio | None = None
+    """Sittings and strangers; None: there are none to be had."""
 
 
 class ControlServer:
@@ -156,6 +159,7 @@ class Desk:
             "add_key": self._add_key,
             "revoke_key": self._revoke_key,
             **care_desk.operations(gallery),
+            **({} if live.studio is None else life_desk.operations(gallery, facts.model, live.studio)),
         }
 
     def answer(self, request: bytes) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from daemon import events
@@ -34,8 +34,13 @@ class Narrator:
         memory: Memory,
         monitor: Monitor,
         origin_ns: int,
+        witness: Callable[[Outcome], None],
     ) -> None:
-        """origin_ns: as View's. Tallies and memory are kept up to date as events are taken."""
+        """origin_ns: as View's. Tallies and memory are kept up to date as events are taken.
+
+        witness: is shown what each frame brought.
+        """
+        self._witness = witness
         self._events = config.events
         self._pipeline = pipeline
         self._tallies = tallies
@@ -77,6 +82,7 @@ class Narrator:
 
     def _seen(self, outcome: Outcome, index: Index) -> Iterator[events.Event]:
         camera = outcome.frame.camera
+        self._witness(outcome)
         self._monitor.saw(camera, len(outcome.faces))
         for face in outcome.faces:
             self._memory.note(face.visit)

@@ -15,6 +15,7 @@ from daemon.capture import Cameras
 from daemon.control import ControlServer, Facts, Live
 from daemon.frame import Frame, StartTime
 from daemon.image_file import jpeg
+from daemon.journal_reader import JournalReader
 from daemon.memory import Memory
 from daemon.moment import Moment
 from daemon.monitor import Monitor
@@ -24,9 +25,10 @@ from daemon.playback import Stage
 from daemon.reload import CameraChanges, Reload, camera_changes, reread, set_log_level
 from daemon.resident import megabytes, resident_bytes
 from daemon.seeing import Seeing
-from daemon.sources import parse
 from daemon.shares import Room
+from daemon.sources import parse
 from daemon.stuck import StuckWatch
+from daemon.studio import Studio
 from daemon.tally import Tally, note_arrivals, pulses
 from daemon.version import version
 from gallery.errors import GalleryError
@@ -42,11 +44,11 @@ logger = logging.getLogger(__name__)
 HEARTBEAT_S = 1.0
 GATHER_S = 0.2
 """How soon a stop is noticed while no camera gives anything."""
-GALLERY_POLL_S = 0.5
-"""How often the gallery is asked whether it changed: somebody enrolled is known well within two seconds."""
 ROUND_S = 0.1
 """Where not all frames can be processed, as many are taken at once as this is enough for; what is not taken
 is replaced by what is newer."""
+GALLERY_POLL_S = 0.5
+"""How often the gallery is asked whether it changed: somebody enrolled is known well within two seconds."""
 
 
 class Service:
@@ -72,6 +74,14 @@ class Service:
         self._gallery_poll = Moment(GALLERY_POLL_S)
         self._gallery_failed = False
         self._memory = Memory(config.tracker.remember_s)
+        self._strangers = self._stage.strangers()
+        self._studio = Studio(
+            engine.encoder,
+            self._strangers,
+            self._tallies,
+            config.encoder.threshold,
+            lambda: JournalReader(config.journal_path, gallery.key),
+        )
         self._stuck = StuckWatch()
         self._pipeline: Pipeline | None = None
         """None: no camera was begun with yet."""
@@ -86,7 +96,7 @@ class Service:
             ControlServer(
                 config.control_path,
                 facts,
-                Live(self._snapshot, self._memory.find, bus.status),
+                Live(self._snapshot, self._memory.find, bus.status, self._studio),
                 self._gallery.key,
             ) as control,
         ):
@@ -108,10 +118,18 @@ class Service:
         ):
             self._pipeline = pipeline
             pipeline.measure(self._monitor.stage)
+            pipeline.prioritize({camera.name: camera.priority for camera in self._config.camera})
             narrator = Narrator(
-                self._config, pipeline, self._tallies, self._memory, self._monitor, started.monotonic_ns
+                self._config,
+                pipeline,
+                self._tallies,
+                self._memory,
+                self._monitor,
+                started.monotonic_ns,
+                self._studio.see,
             )
             seeing = Seeing(self._config.camera)
+            room = Room(ROUND_S)
             while not (self._stop.is_set() or cameras.ended):
                 check()
                 self._bus.check()
@@ -126,18 +144,22 @@ class Service:
                 self._follow_gallery(pipeline)
                 for event in narrator.tell(happened):
                     self._send(event)
-            pipeline.prioritize({camera.name: camera.priority for camera in self._config.camera})
+                for event in self._studio.news():
+                    self._send(event)
                 self._beat(cameras)
+                frames = sum(isinstance(item, Frame) for item in gathered)
+                room.took(frames, time.monotonic() - gathered_s)
             for event in narrator.end():
                 self._send(event)
 
     def _opened_pipeline(self, started: StartTime) -> Pipeline:
         cameras = self._config.camera
         live = {camera.name for camera in cameras if _is_live(camera)}
-        return self._stage.pipeline(started, [camera.name for camera in cameras], frozenset(live))
+        return self._stage.pipeline(
+            started, [camera.name for camera in cameras], frozenset(live), self._strangers
+        )
 
     def _adjust(self, pipeline: Pipeline, cameras: Cameras, seeing: Seeing, narrator: Narrator) -> None:
-            room = Room(ROUND_S)
         """Takes over what another configuration says, and the gallery as it is now."""
         self._gallery_poll.last_s = -1e9
         new = reread(self._reload.load, self._config)
@@ -150,12 +172,11 @@ class Service:
         narrator.adjust(new)
         self._memory.adjust(new.tracker.remember_s)
         self._change_cameras(changes, pipeline, cameras, seeing, narrator)
+        pipeline.prioritize({camera.name: camera.priority for camera in new.camera})
         seeing.adjust(new.camera)
         names = [camera.name for camera in new.camera]
         self._bus.follow(names)
         # In place, as the narrator has it too.
-                frames = sum(isinstance(item, Frame) for item in gathered)
-                room.took(frames, time.monotonic() - gathered_s)
         self._tallies.update({name: self._tallies.pop(name) for name in names})
         told = ((changes.added, "added"), (changes.changed, "changed"), (changes.removed, "removed"))
         words = [f"{len(some)} cameras {what}" for some, what in told if some]
@@ -179,7 +200,6 @@ class Service:
         for event in narrator.tell(seeing.watch(told)):
             self._send(event)
         for camera in changes.changed:
-        pipeline.prioritize({camera.name: camera.priority for camera in new.camera})
             pipeline.remove(camera.name)
             pipeline.add(camera.name, live=_is_live(camera))
         for name in changes.removed:

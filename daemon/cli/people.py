@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from daemon.cli.camera_enrolment import CameraOption, enroll_from
 from daemon.cli.common import (
     ConfigOption,
     DeviceOption,
@@ -38,6 +39,7 @@ def enroll(
     folder: Annotated[
         Path | None, typer.Option("--from", metavar="DIR", help="A folder with a folder for each person.")
     ] = None,
+    camera: CameraOption = None,
     largest: Annotated[
         bool, typer.Option("--largest", help="Of several faces in a picture take the largest.")
     ] = False,
@@ -55,7 +57,11 @@ def enroll(
 
     JPEG, PNG or WebP. Exits 1 if nothing was enrolled.
 
+    With --camera, the running daemon takes the pictures: it asks for poses, keeps the best of 10 seconds, and
+    enrols them as --strict would. Ctrl-C before the end leaves nothing enrolled.
+
     Examples: visaged enroll "Ann Lee" ann1.jpg ann2.jpg · visaged enroll --from people/ --strict ·
+    visaged enroll "Ann Lee" --camera door ·
     visaged enroll "Ann Lee" --not her-sister.jpg
     """
     import time
@@ -69,6 +75,10 @@ def enroll(
         raise UsageError("--not is about one person: enroll NAME --not IMAGE…")
     if is_not and strict:
         raise UsageError("--strict is about people's own pictures; leave it out with --not")
+    if camera is not None:
+        if folder is not None or is_not or largest or len(words or []) != 1:
+            raise UsageError("--camera takes one person's pictures itself: enroll NAME --camera CAMERA")
+        raise typer.Exit(enroll_from(configured(config), (words or [])[0], camera, as_json=as_json))
     plan = _plan(words or [], folder)
     settings = configured(config, device=device)
     with open_desk(settings, create=not is_not) as desk:

@@ -1,0 +1,161 @@
+"""`visaged strangers` and `name`: who was seen and is not known, and giving them a name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from daemon.cli.common import ConfigOption, JsonOption, configured, print_json, print_table, read_config
+from daemon.errors import UsageError
+
+if TYPE_CHECKING:
+    from daemon.life_desk import Life
+    from gallery.enrolment import EnrolmentReport
+
+SHORT_ID = 8
+
+
+def known_strangers(incomplete: str) -> list[tuple[str, str]]:
+    """For a shell that completes the number of a stranger; nothing where no daemon runs."""
+    with suppress(UsageError, OSError), open_life(None) as life:
+        rows = [(str(each["number"]), f"{each['camera']}, {each['last_seen']}") for each in life.strangers()]
+        return [row for row in rows if row[0].startswith(incomplete)]
+    return []
+
+
+def known_cameras(incomplete: str) -> list[str]:
+    """For a shell that completes the name of a configured camera."""
+    with suppress(UsageError, OSError):
+        names = [camera.name for camera in read_config(None, None, None).camera]
+        return [name for name in names if name.startswith(incomplete)]
+    return []
+
+
+@contextmanager
+def open_life(config: Path | None) -> Iterator[Life]:
+    """Of the running daemon; UsageError where none runs."""
+    from daemon.control_client import RemoteGallery, is_running
+    from daemon.life_desk import Life
+
+    settings = configured(config)
+    if not is_running(settings.reached_path):
+        raise UsageError("no daemon is running, and only a running one remembers strangers")
+    with RemoteGallery(settings.reached_path) as remote:
+        yield Life(remote)
+
+
+def strangers(
+    stranger: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[STRANGER]",
+            help="Number, or how the id begins.",
+            show_default="all",
+            autocompletion=known_strangers,
+        ),
+    ] = None,
+    forget: Annotated[bool, typer.Option("--forget", help="Forget them: one, or all.")] = False,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Lists who was seen and is nobody of the gallery, as the running daemon remembers.
+
+    In memory alone: until [strangers] forget_after, --forget, or the daemon's end. A stranger is who stayed
+    long enough to be told of as unknown; `visaged name` gives one a name.
+
+    Examples: visaged strangers · visaged strangers --forget 3 · visaged strangers --forget
+    """
+    with open_life(config) as life:
+        if forget:
+            gone = life.forget(stranger)
+            rows = []
+        else:
+            rows = [each for each in life.strangers() if stranger is None or _is(each, stranger)]
+    if forget:
+        print_json({"forgotten": gone}) if as_json else typer.echo(f"forgotten: {len(gone)}")
+        return
+    if stranger is not None and len(rows) != 1:
+        raise UsageError(f"{stranger}: no such stranger is remembered; visaged strangers lists them")
+    if as_json:
+        print_json(rows)
+    elif rows:
+        headings = ["stranger", "id", "first seen", "last seen", "camera", "stays", "samples", "best quality"]
+        print_table(headings, [_row(each) for each in rows])
+    else:
+        typer.echo("no stranger is remembered", err=True)
+
+
+def _is(row: dict[str, object], wanted: str) -> bool:
+    return str(row["number"]) == wanted or (len(wanted) >= SHORT_ID and str(row["id"]).startswith(wanted))
+
+
+def _row(row: dict[str, object]) -> list[object]:
+    return [
+        row["number"],
+        str(row["id"])[:SHORT_ID],
+        _moment(row["first_seen"]),
+        _moment(row["last_seen"]),
+        row["camera"],
+        row["stays"],
+        row["samples"],
+        row["best_quality"],
+    ]
+
+
+def _moment(told: object) -> str:
+    return datetime.fromisoformat(str(told)).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def name(
+    stranger: Annotated[
+        str,
+        typer.Argument(
+            metavar="STRANGER", help="Number, or how the id begins.", autocompletion=known_strangers
+        ),
+    ],
+    person: Annotated[str, typer.Argument(metavar="NAME", help="Who it is, in any script.")],
+    strict: Annotated[
+        bool,
+        typer.Option("--strict/--no-strict", help="Refuse what audit would find, as enroll does."),
+    ] = True,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Enrols a stranger by what the running daemon remembers; to a name that is there, it adds references.
+
+    What was told of the stranger before is referred to by an event face/<camera>/named/. Exits 1 if nothing
+    was enrolled.
+
+    Examples: visaged name 3 "Ann Lee" · visaged name e2d1c0b9 "Ann Lee" --json
+    """
+    with open_life(config) as life:
+        report, referred = life.name(stranger, person, strict=strict)
+    if as_json:
+        print_json(asdict(report))
+    else:
+        tell(report)
+        if report.enrolled:
+            typer.echo(f"{referred} events of the journal are referred to")
+    raise typer.Exit(0 if report.enrolled else 1)
+
+
+def tell(report: EnrolmentReport) -> None:
+    """Every refusal with its reason, and what was taken."""
+    for refused in report.refused:
+        typer.echo(f"refused {refused.image}: {refused.reason}: {refused.detail}", err=True)
+    if report.enrolled:
+        count = len(report.enrolled)
+        typer.echo(f"{report.enrolled[0].person.name}: {count} new reference{'' if count == 1 else 's'}")
+    typer.echo(f"enrolled {len(report.enrolled)}, refused {len(report.refused)}")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Registers the commands."""
+    app.command()(strangers)
+    app.command()(name)

@@ -1,0 +1,207 @@
+"""Enrolling from life, over the control socket: what `enroll --camera`, `strangers` and `name` use."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from typing import Any, Protocol
+
+from daemon import events
+from daemon.control_messages import Json
+from daemon.errors import UsageError
+from daemon.journal_tables import FAILURES
+from daemon.samples import Sample
+from daemon.sitting import Progress
+from daemon.strangers import Acquaintance
+from daemon.studio import Studio
+from gallery import care
+from gallery.enrolment import Enrolled, EnrolmentReport
+from gallery.enrolment_plan import Refused
+from gallery.people import NewReference, PersonName, clean_name
+from gallery.store import Gallery
+from gallery.together import Judged, judge
+
+logger = logging.getLogger(__name__)
+
+MOST_REFERRED = 500
+"""Events that one `named` refers to: 70 KB."""
+SHORT_ID = 8
+"""Characters of a stranger's id in the name of a reference."""
+ABOUT_STRANGERS = ("unknown", "corrected", "left")
+"""Kinds of events that have a stranger."""
+
+
+class Asked(Protocol):
+    """The other end of a control socket."""
+
+    def ask(self, operation: str, **arguments: object) -> Any: ...
+
+
+class Life:
+    """Sittings and strangers of a running daemon."""
+
+    def __init__(self, remote: Asked) -> None:
+        self._ask = remote.ask
+
+    def begin(self, camera: str, name: str) -> str:
+        """Somebody who gets this name sits before this camera; the sitting's id. UsageError, NameRefused."""
+        return str(self._ask("sit", camera=camera, name=name))
+
+    def look(self, sitting: str) -> Progress:
+        """How far it is; to be asked a few times a second. UsageError where the camera went away."""
+        return Progress(**self._ask("sitting", sitting=sitting))
+
+    def enroll(self, sitting: str, name: str, terms: Json | None = None) -> EnrolmentReport:
+        """Checks what was taken against the gallery and enrols it, all at once; the sitting is over."""
+        return _report(self._ask("enroll_sitting", sitting=sitting, name=name, terms=terms))
+
+    def leave(self, sitting: str) -> None:
+        """Drops what was taken."""
+        self._ask("leave_sitting", sitting=sitting)
+
+    def strangers(self) -> list[dict[str, Any]]:
+        """Everybody who is remembered, as `told`; who was seen last at the end."""
+        return list(self._ask("strangers"))
+
+    def forget(self, stranger: str | None) -> list[str]:
+        """One, by number or id, or everybody; their ids."""
+        return list(self._ask("forget_strangers", stranger=stranger))
+
+    def name(
+        self, stranger: str, name: str, *, strict: bool, terms: Json | None = None
+    ) -> tuple[EnrolmentReport, int]:
+        """Enrols what is remembered of a stranger; and to how many events of the journal that refers."""
+        done = self._ask("name_stranger", stranger=stranger, name=name, strict=strict, terms=terms)
+        return _report(done), int(done["events"])
+
+
+def told(stranger: Acquaintance) -> dict[str, object]:
+    """A stranger for programs, without what could be compared."""
+    return {
+        "number": stranger.number,
+        "id": stranger.id,
+        "first_seen": events.rfc3339(stranger.first_unix_ns),
+        "last_seen": events.rfc3339(stranger.last_unix_ns),
+        "camera": stranger.camera,
+        "stays": stranger.stays,
+        "samples": len(stranger.samples),
+        "best_quality": round(stranger.best_quality, 3),
+    }
+
+
+def operations(gallery: Gallery, model: str, studio: Studio) -> dict[str, Callable[[Json], object]]:
+    """What the control socket answers, by the names of the operations."""
+
+    def sit(request: Json) -> object:
+        clean_name(str(request["name"]))
+        return studio.begin(str(request["camera"]))
+
+    def enroll_sitting(request: Json) -> object:
+        if studio.look(str(request["sitting"])).state != "done":
+            raise UsageError("the sitting is not done")
+        camera, sitting = studio.take(str(request["sitting"]))
+        references = [_reference(each, model, f"{camera}, {each.what}") for each in sitting.kept]
+        return asdict(_enroll(gallery, str(request["name"]), references, camera))
+
+    def leave_sitting(request: Json) -> object:
+        studio.leave(str(request["sitting"]))
+        return None
+
+    def forget_strangers(request: Json) -> object:
+        wanted = request.get("stranger")
+        gone = studio.strangers.forget(None if wanted is None else str(wanted))
+        logger.info("%s strangers are forgotten, somebody said", len(gone))
+        return gone
+
+    def name_stranger(request: Json) -> object:
+        stranger = studio.strangers.find(str(request["stranger"]))
+        references = [
+            _reference(each, model, f"stranger {stranger.id[:SHORT_ID]}, {number}")
+            for number, each in enumerate(stranger.samples, 1)
+        ]
+        strict = bool(request["strict"])
+        report = _enroll(gallery, str(request["name"]), references, stranger.camera, strict=strict)
+        referred = 0
+        if report.enrolled:
+            studio.strangers.forget(stranger.id)
+            for event in _named(studio, stranger, report):
+                studio.tell(events.named(event))
+                referred += len(event.events)
+        return {**asdict(report), "events": referred}
+
+    return {
+        "sit": sit,
+        "sitting": lambda request: asdict(studio.look(str(request["sitting"]))),
+        "enroll_sitting": enroll_sitting,
+        "leave_sitting": leave_sitting,
+        "strangers": lambda request: [told(each) for each in studio.strangers.all()],
+        "forget_strangers": forget_strangers,
+        "name_stranger": name_stranger,
+    }
+
+
+def _enroll(
+    gallery: Gallery, name: str, references: Sequence[NewReference], camera: str, *, strict: bool = True
+) -> EnrolmentReport:
+    name = clean_name(name)
+    judged = judge(care.material(gallery), name, references) if strict else Judged(tuple(references), ())
+    refused = tuple(Refused(each.source_name, *finding) for each, finding in judged.refused)
+    if not judged.taken:
+        return EnrolmentReport((), refused)
+    person = gallery.add(name, judged.taken, time.time_ns())
+    logger.info(
+        "enrolled %s new references of person %s from camera %s", len(judged.taken), person.id, camera
+    )
+    taken = PersonName(person.id, person.name)
+    return EnrolmentReport(tuple(Enrolled(taken, each.source_name) for each in judged.taken), refused)
+
+
+def _reference(sample: Sample, model: str, name: str) -> NewReference:
+    # There is no image whose digest it could be.
+    digest = hashlib.sha256(sample.encoding.tobytes()).hexdigest()
+    return NewReference(sample.encoding, model, digest, name, min(1.0, sample.quality))
+
+
+def _named(studio: Studio, stranger: Acquaintance, report: EnrolmentReport) -> list[events.Named]:
+    """One for each camera that saw the stranger."""
+    return [
+        events.Named(
+            camera=camera,
+            person=report.enrolled[0].person,
+            stranger=stranger.id,
+            tracks=tracks,
+            events=_told_before(studio, camera, stranger.id),
+            first_unix_ns=stranger.first_unix_ns,
+            last_unix_ns=stranger.last_unix_ns,
+            references=len(report.enrolled),
+        )
+        for camera, tracks in stranger.tracks.items()
+    ]
+
+
+def _told_before(studio: Studio, camera: str, stranger: str) -> list[events.Told]:
+    """What the journal has of a stranger; nothing where it can't be read, as when events are not stored."""
+    topics = [f"face/{camera}/{kind}/" for kind in ABOUT_STRANGERS]
+    try:
+        with studio.journal() as journal:
+            # Strangers are remembered in this run of the daemon alone.
+            after = max(0, journal.before(studio.since_unix_us))
+            rows = journal.mentions(f'"stranger":"{stranger}"', after, topics, MOST_REFERRED)
+    except FAILURES as error:
+        logger.warning("what was told of a stranger is not referred to: %s", error)
+        return []
+    found = [(seq, json.loads(body)) for seq, body in rows]
+    return [
+        events.Told(seq, event["id"], event["data"]["track"], event["data"]["state"]) for seq, event in found
+    ]
+
+
+def _report(message: Json) -> EnrolmentReport:
+    return EnrolmentReport(
+        tuple(Enrolled(PersonName(**each["person"]), each["image"]) for each in message["enrolled"]),
+        tuple(Refused(**each) for each in message["refused"]),
+    )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -77,19 +78,28 @@ def crop(
         else:
             progress(len(todo), desk.taken(source))
     if free:
-        for rows in _lagging(desk.save_seen, detected(free, places.tree, load())):
-            progress(len(todo), rows)
+        with (
+            closing(detected(free, places.tree, load())) as batches,
+            closing(_lagging(desk.save_seen, batches)) as saved,
+        ):
+            for rows in saved:
+                progress(len(todo), rows)
     mean_px = mean_size(row.pixels for row in desk.rows() if row.reason == "face" and row.pixels)
     if options.fallback.kind == "mean" and mean_px is not None:
         width, height = (side * options.fallback.factor for side in mean_px)
         missed = [source for source in sources if desk.is_missed(source)]
-        batches = _in_batches(opened(missed, places.tree))
-        for rows in _lagging(lambda batch: desk.save_middles(batch, (width, height)), batches):
-            progress(len(todo) + len(missed), rows)
+        with (
+            closing(opened(missed, places.tree)) as images,
+            closing(
+                _lagging(lambda batch: desk.save_middles(batch, (width, height)), _in_batches(images))
+            ) as saved,
+        ):
+            for rows in saved:
+                progress(len(todo) + len(missed), rows)
     return Cropped(desk.rows(), len(todo), desk.changed(), desk.left_over(), mean_px)
 
 
-def _lagging(save: Callable[[Item], list[Rows]], batches: Iterable[Item]) -> Iterator[Rows]:
+def _lagging(save: Callable[[Item], list[Rows]], batches: Iterable[Item]) -> Generator[Rows, None, None]:
     """Saves each batch while the next one is made."""
     with ThreadPoolExecutor(1, "crops") as writer:
         saving: Future[list[Rows]] | None = None

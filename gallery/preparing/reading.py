@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,17 +49,24 @@ class Seen:
     """None where it could not be opened."""
 
 
-def detected(sources: Iterable[Source], tree: Path, detector: Detector) -> Iterator[list[Seen]]:
-    """All sources, a batch at a time in any order; the next is opened while the detector works on one."""
-    coming = batches(opened(sources, tree))
-    with ThreadPoolExecutor(1, "batches") as ahead:
+def detected(sources: Iterable[Source], tree: Path, detector: Detector) -> Generator[list[Seen], None, None]:
+    """All sources, a batch at a time in any order; the next is opened while the detector works on one.
+
+    Who may stop before the end closes it, as `opened` and `batches` too: it waits for its threads, which must
+    not happen in whatever thread collects garbage.
+    """
+    with (
+        closing(opened(sources, tree)) as images,
+        closing(batches(images)) as coming,
+        ThreadPoolExecutor(1, "batches") as ahead,
+    ):
         waiting = ahead.submit(next, coming, None)
         while (batch := waiting.result()) is not None:
             waiting = ahead.submit(next, coming, None)
             yield _detect(batch, detector)
 
 
-def opened(sources: Iterable[Source], tree: Path) -> Iterator[Opened]:
+def opened(sources: Iterable[Source], tree: Path) -> Generator[Opened, None, None]:
     """Every source in its order, a few of them opened ahead."""
     with ThreadPoolExecutor(WORKERS, "images") as pool:
         waiting: deque[Future[Opened]] = deque()
@@ -74,7 +82,7 @@ def opened(sources: Iterable[Source], tree: Path) -> Iterator[Opened]:
                 future.cancel()
 
 
-def batches(images: Iterable[Opened]) -> Iterator[list[Opened]]:
+def batches(images: Iterable[Opened]) -> Generator[list[Opened], None, None]:
     """Images of one size together, as many as a batch holds, those of rare sizes together at last.
 
     What could not be opened goes along with any batch.

@@ -216,6 +216,19 @@ def test_broken_off_at_any_step_it_ends_as_if_nothing_had_happened(
     assert step > 20
 
 
+def test_whoever_holds_on_to_the_error_holds_no_thread(
+    cropping: Order, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "BATCH_IMAGES", 4)
+    fill(cropping.tree, 40)
+    with monkeypatch.context() as patch:
+        break_at(patch, 3)
+        with pytest.raises(BrokenOff) as held:
+            cropping(OPTIONS)
+    names = [thread.name for thread in threading.enumerate()]
+    assert not [name for name in names if name.startswith(("batches", "images", "crops"))], held
+
+
 def test_killed_again_and_again_it_ends_as_if_nothing_had_happened(tmp_path: Path) -> None:
     (tmp_path / "whole").mkdir()
     whole = order(tmp_path / "whole")

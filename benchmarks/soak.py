@@ -30,6 +30,7 @@ from pathlib import Path
 from benchmarks.machine import machine_line
 from benchmarks.process_tree import Held, descendants, held_by, is_alive
 from benchmarks.soak_faults import Site, Trouble
+from benchmarks.verdict import Verdict
 from tests.daemon.running import START_TIMEOUT_S, environment
 
 CAMERAS = ("door", "gate", "yard")
@@ -45,18 +46,6 @@ MEMORY_SHARE = 0.05
 STOP_S = 5.0
 SHARED_MEMORY = Path("/dev/shm")
 MEGABYTE = 1_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """One line of the result."""
-
-    asked: str
-    found: str
-    holds: bool
-
-    def __str__(self) -> str:
-        return f"{'holds ' if self.holds else 'missed'}  {self.asked}: {self.found}"
 
 
 @dataclass

@@ -210,6 +210,8 @@ class GalleryConfig:
 
     path: PlacePath | None = None
     """The gallery's file; None: gallery.db in the state folder."""
+    require_consent: bool = False
+    """Nobody new is enrolled without consent noted (--consent)."""
     key_file: PlacePath | None = None
     """With the key that encrypts gallery and journal (extra encryption); None: they are not encrypted."""
 

@@ -15,7 +15,7 @@ from types import TracebackType
 
 import zmq
 
-from daemon import care_desk, life_desk
+from daemon import answer_desk, care_desk, life_desk
 from daemon import control_messages as messages
 from daemon.claim import claim
 from daemon.control_messages import Json
@@ -53,6 +53,10 @@ class Facts:
     """The only model whose encodings are taken."""
     state_dir: str
     """Path of the folder that holds the keys."""
+    requires_consent: bool = False
+    """Whether somebody new needs consent noted."""
+    journal: str = ""
+    """Path of the journal's file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +126,7 @@ class ControlServer:
     def _serve(self) -> None:
         # SQLite's connections belong to the thread that opened them.
         with Gallery.open(Path(self._facts.gallery), key=self._key) as gallery:
+            gallery.requires_consent = self._facts.requires_consent
             desk = Desk(gallery, self._facts, self._live)
             while not self._stop.is_set():
                 if self._socket.poll(POLL_MS):
@@ -159,6 +164,7 @@ class Desk:
             "add_key": self._add_key,
             "revoke_key": self._revoke_key,
             **care_desk.operations(gallery),
+            **answer_desk.operations(gallery, Path(facts.journal)),
             **({} if live.studio is None else life_desk.operations(gallery, facts.model, live.studio)),
         }
 
@@ -193,7 +199,8 @@ class Desk:
 
     def _add(self, request: Json) -> object:
         references = [messages.to_reference(each) for each in request["references"]]
-        person = self._gallery.add(str(request["name"]), references, time.time_ns())
+        terms = answer_desk.to_changes(request.get("terms"))
+        person = self._gallery.add(str(request["name"]), references, time.time_ns(), terms)
         logger.info("enrolled %s new references of person %s", len(references), person.id)
         return asdict(person)
 

@@ -19,6 +19,7 @@ from daemon.endpoint import IPC_PATH_BYTES
 from daemon.errors import UsageError
 from daemon.keys import Client
 from daemon.user import user_name
+from gallery.consent import Changes
 from gallery.decision import Decision, Rules
 from gallery.matcher import Index
 from gallery.people import NewReference, Person, PersonName, PersonThreshold, Reference, check_model
@@ -51,6 +52,8 @@ class RemoteGallery:
         """Of the file that the daemon has open."""
         self.model: str | None = hello["model"]
         """The only model whose encodings it takes."""
+        self.requires_consent: bool = hello["requires_consent"]
+        """Whether somebody new needs consent noted."""
 
     def close(self) -> None:
         """Lets go of the daemon."""
@@ -90,10 +93,17 @@ class RemoteGallery:
         """As Gallery.has_image."""
         return bool(self.ask("has_image", name=name, source_digest=source_digest))
 
-    def add(self, name: str, references: Sequence[NewReference], enrolled_unix_ns: int) -> Person:
-        """As Gallery.add; the daemon notes the time by its own clock."""
+    def add(
+        self,
+        name: str,
+        references: Sequence[NewReference],
+        enrolled_unix_ns: int,
+        terms: Changes | None = None,
+    ) -> Person:
+        """As Gallery.add; the daemon notes the time by its own clock, and asks for consent as it is set."""
         packed = [messages.from_reference(reference) for reference in references]
-        return messages.to_person(self.ask("add", name=name, references=packed))
+        noted = None if terms is None else dict(terms)
+        return messages.to_person(self.ask("add", name=name, references=packed, terms=noted))
 
     def add_not(self, name: str, references: Sequence[NewReference], enrolled_unix_ns: int) -> Person:
         """As Gallery.add_not; the daemon notes the time by its own clock."""
@@ -104,9 +114,9 @@ class RemoteGallery:
         """Says that the face of a track is not whom it was named; who that is."""
         return messages.to_person(self.ask("reject", track=track))
 
-    def forget(self, name: str) -> Person:
-        """As Gallery.forget."""
-        return messages.to_person(self.ask("forget", name=name))
+    def forget(self, name: str) -> str:
+        """Has somebody forgotten, and does not wait until they are gone from everywhere; their id."""
+        return str(self.ask("forget", name=name)["id"])
 
     def rename(self, old: str, new: str) -> Person:
         """As Gallery.rename."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from daemon.config import Config
+    from gallery.consent import Changes
     from gallery.decision import Decision, Rules
     from gallery.matcher import Index
     from gallery.people import NewReference, Person, PersonName, PersonThreshold, Reference
@@ -25,6 +26,7 @@ class PeopleDesk(Protocol):
     """What commands ask of a gallery, near or far."""
 
     path: Path
+    requires_consent: bool
 
     @property
     def model(self) -> str | None: ...
@@ -32,8 +34,13 @@ class PeopleDesk(Protocol):
     def person(self, name: str) -> Person: ...
     def references(self, name: str) -> list[Reference]: ...
     def owner(self, source_digest: str) -> PersonName | None: ...
-    def add(self, name: str, references: Sequence[NewReference], enrolled_unix_ns: int) -> Person: ...
-    def forget(self, name: str) -> Person: ...
+    def add(
+        self,
+        name: str,
+        references: Sequence[NewReference],
+        enrolled_unix_ns: int,
+        terms: Changes | None = None,
+    ) -> Person: ...
     def rename(self, old: str, new: str) -> Person: ...
     def not_references(self, name: str) -> list[Reference]: ...
     def has_image(self, name: str, source_digest: str) -> bool: ...
@@ -59,6 +66,7 @@ def open_desk(config: Config, *, create: bool = False) -> Iterator[PeopleDesk]:
     if not is_running(config.reached_path):
         with Gallery.open(config.gallery_path, create, gallery_key(config)) as gallery:
             gallery.who = user_name()
+            gallery.requires_consent = config.gallery.require_consent
             yield gallery
         return
     with RemoteGallery(config.reached_path) as remote:

@@ -23,14 +23,19 @@ def make_folder(folder: Path) -> None:
 def create(file: Path, text: str) -> None:
     """Writes a new file; FileExistsError where there is one, also a link to nowhere."""
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, FILE_MODE)
-    _fill(descriptor, text)
+    _fill(descriptor, text.encode())
 
 
 def replace(file: Path, text: str) -> None:
     """Writes it anew, the whole of it or nothing, also if the machine goes down meanwhile."""
+    replace_bytes(file, text.encode())
+
+
+def replace_bytes(file: Path, content: bytes) -> None:
+    """As replace."""
     descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
     try:
-        _fill(descriptor, text)
+        _fill(descriptor, content)
         Path(name).replace(file)
         _sync_folder(file.parent)
     except BaseException:
@@ -68,11 +73,11 @@ def identity(file: Path) -> tuple[int, ...] | None:
     return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
-def _fill(descriptor: int, text: str) -> None:
-    with os.fdopen(descriptor, "w", encoding="utf-8") as content:
+def _fill(descriptor: int, content: bytes) -> None:
+    with os.fdopen(descriptor, "wb") as file:
         os.fchmod(descriptor, FILE_MODE)
-        content.write(text)
-        content.flush()
+        file.write(content)
+        file.flush()
         os.fsync(descriptor)
 
 

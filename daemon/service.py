@@ -89,7 +89,14 @@ class Service:
     def run(self, device: str, await_subscribers: int, *, insecure: bool) -> None:
         """Until every camera has ended or the stop is set; raises BindRefused where a socket can't be had."""
         config, index = self._config, self._stage.index
-        facts = Facts(version(), str(self._gallery.path), index.model, str(config.state_dir))
+        facts = Facts(
+            version=version(),
+            gallery=str(self._gallery.path),
+            model=index.model,
+            state_dir=str(config.state_dir),
+            requires_consent=config.gallery.require_consent,
+            journal=str(config.journal_path),
+        )
         with (
             Monitor(config.metrics.bind, version=version(), model=index.model, device=device) as monitor,
             Bus(config, list(self._tallies), insecure=insecure) as bus,

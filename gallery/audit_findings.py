@@ -23,6 +23,8 @@ Code = Literal[
     "outlier",
     "look_alikes",
     "few_references",
+    "no_consent",
+    "expires_soon",
 ]
 
 SEVERITIES: dict[Code, Severity] = {
@@ -34,7 +36,9 @@ SEVERITIES: dict[Code, Severity] = {
     "duplicate": "warning",
     "outlier": "warning",
     "look_alikes": "warning",
+    "no_consent": "warning",
     "few_references": "notice",
+    "expires_soon": "notice",
 }
 """In the order in which findings are told."""
 

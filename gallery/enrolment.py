@@ -137,12 +137,14 @@ def _open(store: PeopleStore, plan: Plan) -> Iterator[_Opened]:
     seen: dict[str, Path] = {}
     for person in plan.people:
         for path in person.images:
-            yield person.name, path, _open_one(store, path, seen)
+            yield person.name, path, _open_one(store, path, plan.tree, seen)
 
 
-def _open_one(store: PeopleStore, path: Path, seen: dict[str, Path]) -> LoadedImage | Refused:
+def _open_one(
+    store: PeopleStore, path: Path, tree: Path | None, seen: dict[str, Path]
+) -> LoadedImage | Refused:
     try:
-        image = open_image(path)
+        image = open_image(path, tree)
     except ImageRefused as error:
         return Refused(path_text(path), error.reason, error.detail)
     owner = store.owner(image.digest)

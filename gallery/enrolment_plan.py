@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +13,9 @@ from gallery.audit_findings import Code
 from gallery.errors import GalleryError, ImageReason, NameRefused
 from gallery.images import path_text
 from gallery.people import clean_name
+
+CONSENT_FILE = "consent.toml"
+"""In a folder of people, beside them: on what terms they are enrolled (gallery/consent_folder.py)."""
 
 Reason = Literal[
     ImageReason,
@@ -57,6 +61,8 @@ class Plan:
     """Each name once."""
     refused: tuple[Refused, ...] = ()
     """What lies in a folder of people and can't be anybody's image."""
+    tree: Path | None = None
+    """The folder out of which no image may lead; None: images were named one by one."""
 
     @property
     def image_count(self) -> int:
@@ -84,6 +90,12 @@ def plan_folder(folder: Path) -> Plan:
     if not entries:
         refused.append(Refused(path_text(folder), "empty_folder", "it must hold a folder for each person"))
     for entry in entries:
+        if entry.name == CONSENT_FILE:
+            continue
+        if _leads_out(entry, folder):
+            detail = "it leads out of the folder; put the pictures themselves there"
+            refused.append(Refused(path_text(entry), "outside_tree", detail))
+            continue
         if not entry.is_dir():
             detail = "not in anybody's folder; put it into one that has the person's name"
             refused.append(Refused(path_text(entry), "stray_file", detail))
@@ -102,8 +114,14 @@ def plan_folder(folder: Path) -> Plan:
                 refused.append(Refused(path_text(entry), "empty_folder", "there is no image in it"))
             people.setdefault(name, []).extend(images)
     return Plan(
-        tuple(PersonImages(name, tuple(images)) for name, images in people.items() if images), tuple(refused)
+        tuple(PersonImages(name, tuple(images)) for name, images in people.items() if images),
+        tuple(refused),
+        folder,
     )
+
+
+def _leads_out(entry: Path, folder: Path) -> bool:
+    return entry.is_symlink() and not Path(os.path.realpath(entry)).is_relative_to(os.path.realpath(folder))
 
 
 def _visible(folder: Path) -> list[Path]:

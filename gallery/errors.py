@@ -56,6 +56,10 @@ class PersonExists(GalleryError):
     """Somebody else has that name."""
 
 
+class TermsRefused(GalleryError):
+    """What can't be noted as somebody's consent, date to expire or note; or consent that is missing."""
+
+
 class NameRefused(GalleryError):
     """A text that can't be a person's name."""
 

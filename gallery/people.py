@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -124,6 +124,48 @@ class NotStore(Protocol):
 
     def add_not(self, name: str, references: Sequence[NewReference], enrolled_unix_ns: int) -> Person:
         """Adds faces that this person, who must be enrolled, is not; all of these or none."""
+
+
+class TermsStore(Protocol):
+    """Where it may be noted on what terms somebody is kept."""
+
+    @property
+    def model(self) -> str | None:
+        """The model of the encodings kept."""
+
+    def owner(self, source_digest: str) -> PersonName | None:
+        """Whose reference the image with this digest is; None: not enrolled."""
+
+    def add(
+        self,
+        name: str,
+        references: Sequence[NewReference],
+        enrolled_unix_ns: int,
+        terms: Mapping[str, str | int | None] | None = None,
+    ) -> Person:
+        """Enrols all of these or none, with what is noted of them (gallery.consent.Changes)."""
+
+
+class OnTerms:
+    """A PeopleStore that notes with whoever is enrolled on what terms."""
+
+    def __init__(self, store: TermsStore, terms: Callable[[str], Mapping[str, str | int | None]]) -> None:
+        """terms: by the person's name, as `clean_name` makes it."""
+        self._store = store
+        self._terms = terms
+
+    @property
+    def model(self) -> str | None:
+        """As the store's."""
+        return self._store.model
+
+    def owner(self, source_digest: str) -> PersonName | None:
+        """As the store's."""
+        return self._store.owner(source_digest)
+
+    def add(self, name: str, references: Sequence[NewReference], enrolled_unix_ns: int) -> Person:
+        """Adds all of these or none."""
+        return self._store.add(name, references, enrolled_unix_ns, self._terms(name))
 
 
 class NotThisPerson:

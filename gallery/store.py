@@ -16,7 +16,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from gallery import reading, schema, trail
+from gallery import consent, reading, schema, trail
+from gallery.consent import Changes
 from gallery.decision import Decision, Rules, decide
 from gallery.encryption import Key
 from gallery.errors import DuplicateImage, GalleryError, PersonExists, PersonUnknown
@@ -50,6 +51,8 @@ class Gallery:
         """With which it is encrypted; None: it is not."""
         self.who = ""
         """In whose name it is changed, for the trail; '': not known."""
+        self.requires_consent = False
+        """Whether somebody new needs it noted; whoever opens it by a configuration sets it."""
 
     @classmethod
     def open(cls, path: Path, create: bool = True, key: Key | None = None) -> Self:
@@ -137,16 +140,25 @@ class Gallery:
             ).fetchone()
         return row is not None
 
-    def add(self, name: str, references: Sequence[NewReference], enrolled_unix_ns: int) -> Person:
-        """Enrols all of these or none; a name that is there gets more references."""
+    def add(
+        self,
+        name: str,
+        references: Sequence[NewReference],
+        enrolled_unix_ns: int,
+        terms: Changes | None = None,
+    ) -> Person:
+        """Enrols all of these or none; a name that is there gets more references. terms: noted with them."""
         wanted = clean_name(name)
         if not references:
             raise GalleryError(f"{wanted}: nobody is enrolled without a reference")
         vectors = [_as_stored(reference) for reference in references]
         with self.change() as note:
             self._claim_model(references, vectors)
-            person_id = self._enter(wanted, enrolled_unix_ns)
+            person_id = self._enter(wanted, enrolled_unix_ns, terms)
             note("enrolled", person_id, references=len(references))
+            if terms:
+                consent.write(self, person_id, terms)
+                note("terms_set", person_id, fields="+".join(sorted(terms)))
             for reference, vector in zip(references, vectors, strict=True):
                 owner = self.owner(reference.source_digest)
                 if owner is not None:
@@ -262,10 +274,12 @@ class Gallery:
             raise GalleryError(f"{self.path}: encodings of one model must have one length")
         self.connection.execute("UPDATE gallery SET model = ?", (kept,))
 
-    def _enter(self, name: str, enrolled_unix_ns: int) -> str:
+    def _enter(self, name: str, enrolled_unix_ns: int, terms: Changes | None) -> str:
         row = self.connection.execute("SELECT id FROM person WHERE name = ?", (name,)).fetchone()
         if row is not None:
             return str(row[0])
+        if self.requires_consent:
+            consent.check_new(name, terms)
         person_id = str(uuid.uuid4())
         self.connection.execute(
             "INSERT INTO person (id, name, enrolled_unix_ns) VALUES (?, ?, ?)",

@@ -11,6 +11,7 @@ import typer
 from typer._click.exceptions import ClickException
 
 from daemon.cli import (
+    answer,
     bridge,
     calibrate,
     care,
@@ -48,6 +49,7 @@ for commands in (
     people,
     life,
     care,
+    answer,
     identify,
     compare,
     crop,

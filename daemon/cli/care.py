@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from daemon.cli.answer import audited
 from daemon.cli.common import ConfigOption, JsonOption, configured, print_json, print_table, progress_bar
 
 if TYPE_CHECKING:
@@ -23,7 +24,8 @@ def audit(
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Looks for what leads to wrong names: swapped pictures, outliers, no faces, duplicates, look-alikes.
+    """Looks for what leads to wrong names: swapped pictures, outliers, no faces, duplicates, look-alikes;
+    and for consent that is missing, and who expires within 30 days.
 
     Nothing is deleted, and without --fix nothing is changed. Exits 0, whatever was found.
 
@@ -33,12 +35,14 @@ def audit(
     from daemon.people_desk import open_desk
     from gallery.audit import audit as look
     from gallery.audit import steps
+    from gallery.consent_audit import with_findings
 
-    with open_desk(configured(config)) as desk:
+    settings = configured(config)
+    with open_desk(settings) as desk:
         care = care_of(desk)
         material = care.material()
         with progress_bar("comparing", steps(material)) as advance:
-            found = look(material, advance)
+            found = with_findings(look(material, advance), audited(desk, settings))
         codes = {reference: each.code for each in found.findings for reference in each.set_aside}
         changed = care.set_aside(codes) if fix and codes else 0
     if as_json:

@@ -9,6 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from daemon.cli.answer import (
+    ConsentDateOption,
+    ConsentOption,
+    ExpiresOption,
+    NoteOption,
+    in_words,
+    terms_of,
+)
 from daemon.cli.camera_enrolment import CameraOption, enroll_from
 from daemon.cli.common import (
     ConfigOption,
@@ -23,7 +31,9 @@ from daemon.cli.common import (
 from daemon.errors import UsageError
 
 if TYPE_CHECKING:
+    from daemon.config import Config
     from daemon.people_desk import PeopleDesk
+    from gallery.consent_folder import Terms
     from gallery.enrolment import EnrolmentReport
     from gallery.enrolment_plan import Plan
     from gallery.people import PeopleStore
@@ -49,25 +59,32 @@ def enroll(
     strict: Annotated[
         bool, typer.Option("--strict", help="Refuse what audit would find, with its code as the reason.")
     ] = False,
+    basis: ConsentOption = None,
+    consent_date: ConsentDateOption = None,
+    expires: ExpiresOption = None,
+    note: NoteOption = None,
     as_json: JsonOption = False,
     device: DeviceOption = None,
     config: ConfigOption = None,
 ) -> None:
     """Adds people to the gallery, or more pictures of somebody who is there.
 
-    JPEG, PNG or WebP. Exits 1 if nothing was enrolled.
+    JPEG, PNG or WebP. Exits 1 if nothing was enrolled. With --from, a file consent.toml in DIR may say on
+    what terms, for all and for each; "visaged consent" changes them later.
 
     With --camera, the running daemon takes the pictures: it asks for poses, keeps the best of 10 seconds, and
     enrols them as --strict would. Ctrl-C before the end leaves nothing enrolled.
 
     Examples: visaged enroll "Ann Lee" ann1.jpg ann2.jpg · visaged enroll --from people/ --strict ·
     visaged enroll "Ann Lee" --camera door ·
-    visaged enroll "Ann Lee" --not her-sister.jpg
+    visaged enroll "Ann Lee" --not her-sister.jpg ·
+    visaged enroll "Ann Lee" ann1.jpg --consent consent:"form 12" --expires 1y
     """
     import time
 
     from daemon.engine import build_engine
     from daemon.people_desk import open_desk
+    from gallery.consent_folder import terms_for
     from gallery.enrolment import Rules
     from gallery.enrolment import enroll as enroll_people
 
@@ -80,9 +97,13 @@ def enroll(
             raise UsageError("--camera takes one person's pictures itself: enroll NAME --camera CAMERA")
         raise typer.Exit(enroll_from(configured(config), (words or [])[0], camera, as_json=as_json))
     plan = _plan(words or [], folder)
+    said = {"consent": basis, "consent_date": consent_date, "expires": expires, "note": note}
+    if is_not and any(value is not None for value in said.values()):
+        raise UsageError("--not is no enrolment: leave --consent, --expires and --note out")
+    terms = terms_for(said, folder, datetime.now().astimezone())
     settings = configured(config, device=device)
     with open_desk(settings, create=not is_not) as desk:
-        store = _store(desk, plan, is_not=is_not)
+        store = _store(desk, plan, terms, is_not=is_not)
         engine, _ = build_engine(settings)
         with progress_bar("enrolling", plan.image_count) as advance:
             rules, judge = Rules(largest=largest), _strict(desk) if strict else None
@@ -107,14 +128,20 @@ def _plan(words: list[str], folder: Path | None) -> Plan:
     raise UsageError("enroll needs a name and images, or a folder: enroll NAME IMAGE… or enroll --from DIR")
 
 
-def _store(desk: PeopleDesk, plan: Plan, *, is_not: bool) -> PeopleStore:
-    """Where it is kept who the pictures show, or who somebody is not; raises PersonUnknown."""
-    if not is_not:
-        return desk
-    from gallery.people import NotThisPerson, PersonName
+def _store(desk: PeopleDesk, plan: Plan, terms: Terms, *, is_not: bool) -> PeopleStore:
+    """Where it is kept who the pictures show, or who somebody is not; PersonUnknown, TermsRefused."""
+    from gallery.consent import check_new
+    from gallery.people import NotThisPerson, OnTerms, PersonName
 
-    person = desk.person(plan.people[0].name)
-    return NotThisPerson(desk, PersonName(person.id, person.name))
+    if not is_not:
+        if desk.requires_consent:
+            known = {person.name for person in desk.people()}
+            for person in plan.people:
+                if person.name not in known:
+                    check_new(person.name, terms(person.name))
+        return OnTerms(desk, terms)
+    kept = desk.person(plan.people[0].name)
+    return NotThisPerson(desk, PersonName(kept.id, kept.name))
 
 
 def _strict(desk: PeopleDesk) -> Strict:
@@ -155,16 +182,26 @@ def people(
         check_plot(plot)
         if name is None:
             raise UsageError("--plot shows one person: people NAME --plot PNG")
-    with open_desk(configured(config), create=True) as desk:
-        rows = _everybody(desk) if name is None else _references(desk, name)
+    settings = configured(config)
+    with open_desk(settings, create=True) as desk:
+        rows = _everybody(desk, settings) if name is None else _references(desk, name)
+        if name is not None and not as_json:
+            person = desk.person(name)
+            typer.echo(f"{person.name}: {in_words(terms_of(desk, settings)[person.id])}")
         if plot is not None and name is not None:
             _plot(desk, name, plot)
     if as_json:
         print_json(rows)
     elif rows:
-        print_table(list(rows[0]), [["" if cell is None else cell for cell in row.values()] for row in rows])
+        print_table(list(rows[0]), [[_cell(cell) for cell in row.values()] for row in rows])
     else:
         typer.echo("nobody is enrolled yet; begin with: visaged enroll NAME IMAGE", err=True)
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, dict):
+        return " ".join(str(each) for each in value.values() if each is not None)
+    return "" if value is None else value
 
 
 def _plot(desk: PeopleDesk, name: str, file: Path) -> None:
@@ -177,7 +214,10 @@ def _plot(desk: PeopleDesk, name: str, file: Path) -> None:
     typer.echo(f"saved {file}", err=True)
 
 
-def _everybody(desk: PeopleDesk) -> list[dict[str, object]]:
+def _everybody(desk: PeopleDesk, settings: Config) -> list[dict[str, object]]:
+    from gallery.consent import told
+
+    terms = terms_of(desk, settings)
     own = {each.person.id: each.distance for each in desk.thresholds()}
     return [
         {
@@ -187,6 +227,7 @@ def _everybody(desk: PeopleDesk) -> list[dict[str, object]]:
             "threshold": own.get(person.id),
             "enrolled": _when(person.first_enrolled_unix_ns),
             "changed": _when(person.last_enrolled_unix_ns),
+            **told(terms[person.id]),
         }
         for person in desk.people()
     ]

@@ -1,1 +1,0 @@
-"""Takes over what other programs keep of people's faces."""

@@ -14,7 +14,12 @@ from gallery.store import Gallery
 from gallery.trail import Note
 
 ConflictCode = Literal[
-    "name_taken", "person_differs", "image_of_another", "reference_differs", "contradiction"
+    "name_taken",
+    "person_differs",
+    "image_of_another",
+    "reference_differs",
+    "contradiction",
+    "consent_required",
 ]
 
 EXPLANATIONS: dict[ConflictCode, str] = {
@@ -23,6 +28,7 @@ EXPLANATIONS: dict[ConflictCode, str] = {
     "image_of_another": "its picture is a reference of somebody else here; it was left out",
     "reference_differs": "here this reference is of another picture or person, and stays; it was left out",
     "contradiction": "here it is noted whether its picture shows this person, and otherwise; it was left out",
+    "consent_required": "no consent is noted with them, and [gallery] require_consent asks for it here",
 }
 COPIED = ("person", "reference", "encoding", "threshold", "crop")
 CONSENT = ("consent_basis", "consent_reference", "consent_date")
@@ -73,7 +79,7 @@ def merge(
     could not be compared with the gallery's, or are not of the expected model.
     """
     _check_models(gallery, carried, expected_model)
-    merging = _Merging(gallery.connection, carried.connection, by_name=by_name)
+    merging = _Merging(gallery, carried.connection, by_name=by_name)
     try:
         with gallery.change() as note:
             merging.run(note)
@@ -100,8 +106,10 @@ def _check_models(gallery: Gallery, carried: Carried, expected: str | None) -> N
 
 
 class _Merging:
-    def __init__(self, here: sqlite3.Connection, there: sqlite3.Connection, *, by_name: bool) -> None:
-        self._here, self._there, self._by_name = here, there, by_name
+    def __init__(self, gallery: Gallery, there: sqlite3.Connection, *, by_name: bool) -> None:
+        here = self._here = gallery.connection
+        self._there, self._by_name = there, by_name
+        self._requires_consent = gallery.requires_consent
         self._added = self._merged = self._new = self._present = self._adopted = 0
         self._conflicts: list[Conflict] = []
         self._insert = {table: _inserter(here, there, table) for table in COPIED}
@@ -123,6 +131,9 @@ class _Merging:
             self._report("name_taken", person)
             return
         is_new = self._here.execute("SELECT 1 FROM person WHERE id = ?", (owner,)).fetchone() is None
+        if is_new and self._requires_consent and not self._has_consent(person):
+            self._report("consent_required", person)
+            return
         rows = self._there.execute(
             "SELECT id, source_digest, is_not FROM reference WHERE person_id = ? ORDER BY rowid", (person.id,)
         ).fetchall()
@@ -156,6 +167,10 @@ class _Merging:
         if row is None:
             return person.id
         return str(row[0]) if self._by_name else None
+
+    def _has_consent(self, person: PersonName) -> bool:
+        row = self._there.execute("SELECT consent_basis FROM person WHERE id = ?", (person.id,)).fetchone()
+        return row[0] is not None
 
     def _is_wanted(self, person: PersonName, owner: str, key: str, digest: str, is_not: int) -> bool:
         """Whether a reference is to be added; counts, or tells of, those that are not."""

@@ -1,0 +1,1 @@
+"""Takes over what other programs keep of people's faces."""

@@ -15,7 +15,7 @@ from types import TracebackType
 
 import zmq
 
-from daemon import answer_desk, care_desk, life_desk
+from daemon import answer_desk, care_desk, carry_desk, life_desk
 from daemon import control_messages as messages
 from daemon.claim import claim
 from daemon.control_messages import Json
@@ -164,6 +164,13 @@ class Desk:
             "add_key": self._add_key,
             "revoke_key": self._revoke_key,
             **care_desk.operations(gallery),
+            **carry_desk.operations(
+                gallery,
+                facts.state_dir,
+                facts.journal,
+                facts.model,
+                requires_consent=facts.requires_consent,
+            ),
             **answer_desk.operations(gallery, Path(facts.journal)),
             **({} if live.studio is None else life_desk.operations(gallery, facts.model, live.studio)),
         }

@@ -15,12 +15,13 @@ from types import TracebackType
 
 import zmq
 
-from daemon import answer_desk, care_desk, carry_desk, life_desk
+from daemon import answer_desk, care_desk, carry_desk, forgetting_desk, life_desk
 from daemon import control_messages as messages
 from daemon.claim import claim
 from daemon.control_messages import Json
 from daemon.endpoint import BindRefused, check_bind
 from daemon.errors import UsageError
+from daemon.forgetter import Forgetter
 from daemon.keys import Keyring
 from daemon.memory import Named
 from daemon.studio import Studio
@@ -71,6 +72,8 @@ class Live:
     """As the replay socket's answer to status."""
     studio: Studio | None = None
     """Sittings and strangers; None: there are none to be had."""
+    forgetter: Forgetter | None = None
+    """Forgets beyond the gallery; None: what is begun is left to the next who does."""
 
 
 class ControlServer:
@@ -152,7 +155,6 @@ class Desk:
             "add": self._add,
             "add_not": self._add_not,
             "reject": self._reject,
-            "forget": self._forget,
             "rename": self._rename,
             "thresholds": lambda request: [asdict(each) for each in gallery.thresholds()],
             "set_thresholds": self._set_thresholds,
@@ -164,6 +166,7 @@ class Desk:
             "add_key": self._add_key,
             "revoke_key": self._revoke_key,
             **care_desk.operations(gallery),
+            **forgetting_desk.operations(gallery, live.forgetter),
             **carry_desk.operations(
                 gallery,
                 facts.state_dir,
@@ -171,8 +174,8 @@ class Desk:
                 facts.model,
                 requires_consent=facts.requires_consent,
             ),
-            **answer_desk.operations(gallery, Path(facts.journal)),
             **({} if live.studio is None else life_desk.operations(gallery, facts.model, live.studio)),
+            **answer_desk.operations(gallery, Path(facts.journal)),
         }
 
     def answer(self, request: bytes) -> bytes:
@@ -231,11 +234,6 @@ class Desk:
         reference = NewReference(named.encoding, self._facts.model, digest, f"track {track}", 1.0)
         person = self._gallery.add_not(names[named.person.id], [reference], time.time_ns())
         logger.info("track %s is not person %s, somebody said", track, person.id)
-        return asdict(person)
-
-    def _forget(self, request: Json) -> object:
-        person = self._gallery.forget(str(request["name"]))
-        logger.info("forgot person %s", person.id)
         return asdict(person)
 
     def _rename(self, request: Json) -> object:

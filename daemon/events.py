@@ -15,6 +15,7 @@ from urllib.parse import quote
 from daemon.frame import CameraChange
 from daemon.vocabulary import (
     CameraPulse,
+    Forgotten,
     GalleryPulse,
     Heartbeat,
     JournalFailed,
@@ -40,6 +41,7 @@ __all__ = [
     "TOPICS",
     "CameraPulse",
     "Event",
+    "Forgotten",
     "GalleryPulse",
     "Heartbeat",
     "JournalFailed",
@@ -89,6 +91,7 @@ TOPICS = (
     "crop/<camera>/<track>/",
     "daemon/started/",
     "daemon/heartbeat/",
+    "daemon/forgotten/",
     "daemon/journal_failed/",
     "daemon/stopping/",
 )
@@ -264,7 +267,9 @@ def camera(change: CameraChange, stamp: Stamp | None = None) -> Event:
     return _event("camera", change.state, change.camera, data, stamp or Stamp.now())
 
 
-def daemon(what: Started | Heartbeat | JournalFailed | Stopping, stamp: Stamp | None = None) -> Event:
+def daemon(
+    what: Started | Heartbeat | Forgotten | JournalFailed | Stopping, stamp: Stamp | None = None
+) -> Event:
     """The daemon about itself."""
     kind = re.sub(r"(?<!^)(?=[A-Z])", "_", type(what).__name__).lower()
     return _event("daemon", kind, None, plain(what), stamp or Stamp.now())

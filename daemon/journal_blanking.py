@@ -75,6 +75,17 @@ def to_blank(path: Path, blanking: Blanking, key: Key | None = None) -> list[int
     return [seq for seq, body in _holding(path, blanking.marks, key) if blanked(body, blanking) != body]
 
 
+def other_names(path: Path, blanking: Blanking, key: Key | None = None) -> set[str]:
+    """Names in the journal's events that hold one of these, and are others'."""
+    ids = blanking.other_ids
+    return {
+        name
+        for _, body in _holding(path, blanking.marks, key)
+        for name in _names(json.loads(body), ids)
+        if any(own != name and own in name for own in blanking.names)
+    }
+
+
 def blank(journal: Journal, numbers: Sequence[int], blanking: Blanking) -> Generator[None, None, int]:
     """Blanks these events a bite at a time; how many it was. For the thread that writes."""
     connection = journal.connection

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Container
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,6 +46,11 @@ class Memory:
             limit_s = named.seen_s - self._remember_s
             self._named = {key: old for key, old in self._named.items() if old.seen_s >= limit_s}
             self._named[visit.id] = named
+
+    def forget(self, people: Container[str]) -> None:
+        """Nothing is remembered of these people, by their ids."""
+        with self._lock:
+            self._named = {key: old for key, old in self._named.items() if old.person.id not in people}
 
     def find(self, track: str) -> Named | None:
         """Who the visit of this id was named last; None: nobody, or too long ago."""

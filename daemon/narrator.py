@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from daemon import events
@@ -13,7 +13,7 @@ from daemon.monitor import Monitor
 from daemon.pipeline import Outcome, Pipeline
 from daemon.tally import Tally
 from daemon.teller import Teller
-from daemon.visits import Visit
+from daemon.visits import Change, Visit
 
 if TYPE_CHECKING:
     from daemon.config import Config
@@ -79,6 +79,19 @@ class Narrator:
         """Everybody who is in view when the daemon stops."""
         for camera in self._tallies:
             yield from self._left(camera)
+
+    def forget(self, people: Container[str]) -> Iterator[events.Event]:
+        """Takes these people's names, by their ids, from everybody: corrected, without a picture."""
+        self._memory.forget(people)
+        for camera, changes in self._pipeline.forget(people).items():
+            yield from (self._corrected(camera, change) for change in changes)
+
+    def _corrected(self, camera: str, change: Change) -> events.Event:
+        """Told on the newest frame, as nothing is on it that was not decided before."""
+        frame = self._tallies[camera].newest
+        assert frame is not None
+        told = self._teller.life(frame, change, self._pipeline.index)
+        return events.life(told, deadline_ms=self._events.deadline_ms)
 
     def _seen(self, outcome: Outcome, index: Index) -> Iterator[events.Event]:
         camera = outcome.frame.camera

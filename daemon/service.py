@@ -7,12 +7,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from daemon import events
 from daemon.bus import Bus
 from daemon.capture import Cameras
 from daemon.control import ControlServer, Facts, Live
+from daemon.forgetter import Forgetter
+from daemon.forgetting_desk import places_of
 from daemon.frame import Frame, StartTime
 from daemon.image_file import jpeg
 from daemon.journal_reader import JournalReader
@@ -100,10 +103,13 @@ class Service:
         with (
             Monitor(config.metrics.bind, version=version(), model=index.model, device=device) as monitor,
             Bus(config, list(self._tallies), insecure=insecure) as bus,
+            Forgetter(
+                self._gallery.path, self._gallery.key, places_of(config), bus.recorder
+            ) as self._forgetter,
             ControlServer(
                 config.control_path,
                 facts,
-                Live(self._snapshot, self._memory.find, bus.status, self._studio),
+                Live(self._snapshot, self._memory.find, bus.status, self._studio, self._forgetter),
                 self._gallery.key,
             ) as control,
         ):
@@ -149,6 +155,7 @@ class Service:
                 note_arrivals(self._tallies, gathered)
                 happened = seeing.watch(gathered)
                 self._follow_gallery(pipeline)
+                self._forget_people(narrator)
                 for event in narrator.tell(happened):
                     self._send(event)
                 for event in self._studio.news():
@@ -235,11 +242,30 @@ class Service:
                 "gallery revision %s: %s people, %s encodings", index.revision, len(index.people), len(index)
             )
 
+    def _forget_people(self, narrator: Narrator | None) -> None:
+        """Takes names from who is in view, for the thread that forgets; and tells whom it has forgotten."""
+        self._forgetter.check()
+        for taking in self._forgetter.asked():
+            try:
+                index = self._gallery.index(self._stage.index.model)
+            except GalleryError as error:
+                taking.done.set_exception(error)
+                continue
+            self._stage = replace(self._stage, index=index)
+            if narrator is not None and self._pipeline is not None:
+                self._pipeline.index = index
+                for event in narrator.forget(taking.people):
+                    self._send(event)
+            taking.done.set_result(self._bus.passed())
+        for forgotten in self._forgetter.told():
+            self._send(events.daemon(forgotten))
+
     def _subscribers_came(self, count: int) -> bool:
         """Waits for them with a beating heart; False if the stop came first."""
         while count and not self._bus.await_subscribers(count, self._stop, timeout_s=HEARTBEAT_S):
             if self._stop.is_set():
                 return False
+            self._forget_people(None)
             self._beat(None)
         return True
 

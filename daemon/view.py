@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
@@ -143,6 +143,10 @@ class View:
         changes += self._visits.decide(decisions, enrolled, needed, time_s)
         changes += self._visits.leave(time_s)
         return [SeenFace(track, self._visits.of(track)) for track in tracks], changes
+
+    def forget(self, people: Container[str]) -> list[Change]:
+        """As Visits.forget."""
+        return self._visits.forget(people)
 
     def end(self) -> list[Change]:
         """The camera ended: so has everything on it."""

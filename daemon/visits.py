@@ -122,6 +122,21 @@ class Visits:
                 changes += self._weigh(visit, decision, time_s)
         return changes
 
+    def forget(self, people: Container[str]) -> list[Change]:
+        """Takes these people's names, by their ids, from everybody here and away, at once."""
+        changes: list[Change] = []
+        for visit in [*self._here.values(), *self._away]:
+            if visit.decision is not None:
+                visit.decision = _without(visit.decision, people)
+            if visit.person is None or visit.person.id not in people:
+                continue
+            previous, visit.person = visit.person, None
+            visit.differing_since = visit.best_distance = visit.best = None
+            visit.stranger = self._recall(visit, visit.track.seen_s)
+            visit.state = "corrected"
+            changes.append(_change(visit, "corrected", previous))
+        return changes
+
     def end(self, tracks: Sequence[Track], *, for_good: bool = False) -> list[Change]:
         """These tracks ended. Their visits are away, and may be back; for_good: they have left."""
         ended = [visit for track in tracks if (visit := self._here.pop(track.id, None)) is not None]
@@ -225,6 +240,16 @@ class Visits:
         visit.earlier_samples += visit.track.evidence.count
         visit.track, visit.decision = newcomer.track, newcomer.decision
         self._here[visit.track.id] = visit
+
+
+def _without(decision: Decision, people: Container[str]) -> Decision:
+    """The decision as if nobody had ever heard of these."""
+    runner_up, nearest = decision.runner_up, decision.nearest
+    if runner_up is not None and runner_up.id in people:
+        decision = replace(decision, runner_up=None)
+    if nearest is not None and nearest.id in people:
+        decision = replace(decision, person=None, nearest=None, distance=None)
+    return decision
 
 
 def _left(visit: Visit) -> Change:

@@ -299,6 +299,20 @@ class JournalFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class Forgotten:
+    """Somebody was forgotten: whoever kept what events told of them may forget it too."""
+
+    id: str
+    """The person's."""
+    merged: Sequence[str]
+    """Ids of people who were merged into this one, and are forgotten with it."""
+    why: str
+    """asked, or expired: their time was up."""
+    verified: bool
+    """Whether all files were searched and nothing was found."""
+
+
+@dataclass(frozen=True, slots=True)
 class Stopping:
     """The daemon's last word."""
 

@@ -84,7 +84,8 @@ def _who(kind: str, data: dict[str, Any]) -> str:
 
 
 def _name(person: dict[str, Any] | None) -> str:
-    return str(person["name"]) if person else "unknown"
+    # A name is empty once its person was forgotten.
+    return str(person["name"]) or "somebody forgotten" if person else "unknown"
 
 
 def _pulse(camera: dict[str, Any]) -> str:

@@ -73,7 +73,7 @@ def begin(gallery: Gallery, person_id: str, why: Why, now_unix_ns: int) -> Forge
             pictures = _pieces(gallery, person_id)
             encodings = ask(
                 """SELECT vector FROM encoding JOIN reference ON reference.id = reference_id
-                   WHERE person_id = ? AND is_not = 0""",
+                   WHERE person_id = ? AND is_not = 0 ORDER BY reference.rowid""",
                 (person_id,),
             ).fetchall()
             names = [row[0] for row in ask("SELECT name FROM person WHERE id = ?", (person_id,))]

@@ -24,6 +24,8 @@ MARGIN_BYTES = 2_048
 """Looked at before and after: the longest name is 255 characters, of at most 6 bytes in JSON's escapes."""
 SHORT_BYTES = 4
 """Names up to here turn up in numbers by chance; they count where they stand as text does."""
+SHORT_CONTEXT = 8
+"""Bytes on either side by which that is told."""
 ARCHIVES = (b"PK\x03\x04", b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ")
 """How zip (and npz), gzip, zstd and xz files begin: what is in them can't be told from their bytes."""
 
@@ -188,7 +190,9 @@ def _is_meant(window: bytes, place: int, name: _Name, sought: Sought) -> bool:
     left, right = _last_character(before), _first_character(window[end : end + 4])
     if _joins(left, name.edges[0]) or _joins(name.edges[1], right):
         return False
-    return not name.is_short or (_is_text(left) and _is_text(right))
+    return not name.is_short or (
+        _is_text(before[-SHORT_CONTEXT:]) and _is_text(window[end : end + SHORT_CONTEXT])
+    )
 
 
 def _stands(window: bytes, place: int, other: bytes) -> bool:
@@ -204,8 +208,11 @@ def _is_cased(character: str) -> bool:
     return character.isdigit() or character.lower() != character.upper()
 
 
-def _is_text(character: str) -> bool:
-    return character == "" or character.isprintable() or character.isspace()
+def _is_text(piece: bytes) -> bool:
+    """Whether these bytes can be read, but for characters that are cut off at their ends."""
+    text = piece.decode(errors="ignore")
+    readable = all(character.isprintable() or character.isspace() for character in text)
+    return readable and len(piece) - len(text.encode()) <= 3
 
 
 def _last_character(text: bytes) -> str:
@@ -238,17 +245,19 @@ class _Needles:
                 self._add("picture", picture)
 
     def _add(self, what: What, piece: bytes) -> None:
-        first, second = np.frombuffer(piece[:4], "<u2").tolist()
+        # Its second four bytes: the first of a float64 that was a float32 are zeros.
+        key = piece[4:8]
+        first, second = np.frombuffer(key, "<u2").tolist()
         self._first[first] = self._second[second] = True
-        self._pieces.setdefault(piece[:4], []).append((what, piece))
+        self._pieces.setdefault(key, []).append((what, piece))
 
     def find(self, window: bytes, low: int, high: int) -> Iterator[tuple[What, int]]:
         """What is found, and where it begins, from low on and before high."""
         if not self._pieces or len(window) < 4:
             return
-        found = _candidates(np.frombuffer(window, np.uint8), self._first, self._second)
+        found = _candidates(np.frombuffer(window, np.uint8), self._first, self._second) - 4
         for place in found[(found >= low) & (found < high)].tolist():
-            for what, piece in self._pieces.get(window[place : place + 4], ()):
+            for what, piece in self._pieces.get(window[place + 4 : place + 8], ()):
                 if window.startswith(piece, place):
                     yield what, place
 

@@ -1,4 +1,4 @@
-"""`visaged enroll`, `people`, `forget`, `rename`: who is in the gallery."""
+"""`visaged enroll`, `people`, `rename`: who is in the gallery."""
 
 from __future__ import annotations
 
@@ -38,9 +38,6 @@ if TYPE_CHECKING:
     from gallery.enrolment_plan import Plan
     from gallery.people import PeopleStore
     from gallery.strict import Strict
-
-Name = Annotated[str, typer.Argument(metavar="NAME", help="The person's name, in any script.")]
-
 
 def enroll(
     words: Annotated[
@@ -250,21 +247,6 @@ def _references(desk: PeopleDesk, name: str) -> list[dict[str, object]]:
     ]
 
 
-def forget(name: Name, as_json: JsonOption = False, config: ConfigOption = None) -> None:
-    """Removes a person and everything that is kept of them.
-
-    Example: visaged forget "Ann Lee"
-    """
-    from daemon.people_desk import open_desk
-
-    with open_desk(configured(config)) as desk:
-        person = desk.forget(name)
-    if as_json:
-        print_json({"forgotten": {"id": person.id, "name": person.name}, "references": person.references})
-    else:
-        typer.echo(f"{person.name} is forgotten, with {person.references} references")
-
-
 def rename(
     old: Annotated[str, typer.Argument(metavar="OLD", help="The name now.")],
     new: Annotated[str, typer.Argument(metavar="NEW", help="The name from now on.")],
@@ -315,6 +297,5 @@ def add_to(app: typer.Typer) -> None:
     """Registers the commands."""
     app.command()(enroll)
     app.command()(people)
-    app.command()(forget)
     app.command()(rename)
     app.command()(reject)

@@ -8,6 +8,7 @@ from daemon import events
 from daemon.events import (
     CameraPulse,
     Event,
+    Forgotten,
     GalleryPulse,
     Heartbeat,
     JournalFailed,
@@ -194,6 +195,10 @@ def every_event() -> list[Event]:
         events.camera(CameraChange("door", "offline", None)),
         events.camera(CameraChange("door", "ended", None)),
         events.camera(CameraChange("door", "ended", "the file is read")),
+        events.daemon(
+            Forgotten("b8f3d6f2-0a5e-4c57-9d3f-6b1c2e7a9f10", ("7c9e6679-7425-40de",), "asked", True)
+        ),
+        events.daemon(Forgotten("b8f3d6f2-0a5e-4c57-9d3f-6b1c2e7a9f10", (), "expired", False)),
         events.daemon(JournalFailed("journal.db: database or disk is full")),
         events.daemon(Stopping("SIGTERM")),
     ]

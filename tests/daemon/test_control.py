@@ -142,7 +142,7 @@ def test_people_are_renamed_and_forgotten_over_the_socket(control: Path) -> None
     with RemoteGallery(control) as remote:
         ann = remote.add("ann", [reference(1.0)], enrolled_unix_ns=0)
         assert remote.rename("ann", "anne").id == ann.id
-        assert remote.forget("anne").id == ann.id
+        assert remote.forget("anne") == ann.id
         assert remote.people() == []
 
 

@@ -1,0 +1,103 @@
+"""`visaged forget`: removes people and all that is kept of them, and says what was found after that."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from daemon.cli.common import ConfigOption, JsonOption, configured, print_json
+
+if TYPE_CHECKING:
+    from daemon.forgetting import Receipt
+    from daemon.people_desk import PeopleDesk
+
+STEPS = {
+    "waiting": "waiting for its turn",
+    "tracks": "taking the name from who is in view",
+    "journal": "blanking the name in the journal",
+    "log": "emptying the journal's log",
+    "files": "searching every file",
+}
+"""What a person reads meanwhile."""
+
+
+def forget(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="Who, by name; none: who was begun with.")
+    ] = None,
+    ids: Annotated[list[str] | None, typer.Option("--id", metavar="ID", help="Who, by id.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask, on a terminal.")] = False,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Removes people and everything that is kept of them: pictures, encodings, their names in the journal.
+
+    Every file of the state folder is searched after that. Exits 1 if something is left.
+
+    Examples: visaged forget "Ann Lee" · visaged forget --id 6a3f6f3c-8d0f-4f0e-9a55-1f6b7a5f9e4e --yes
+    """
+    from daemon.forgetting_desk import forgetting_of
+    from daemon.people_desk import open_desk
+
+    settings = configured(config)
+    with open_desk(settings) as desk:
+        forgetting = forgetting_of(desk, settings)
+        wanted = [forgetting.find(name, None) for name in names or ()]
+        wanted += [forgetting.find(None, each) for each in ids or ()]
+        if not wanted:
+            wanted = forgetting.begun()
+        elif not yes and sys.stdin.isatty() and sys.stderr.isatty():
+            _confirm(desk, wanted)
+        receipts = [forgetting.forget(each, _teller()) for each in dict.fromkeys(wanted)]
+    if as_json:
+        print_json({"forgotten": [asdict(receipt) for receipt in receipts]})
+    else:
+        _tell(receipts)
+    raise typer.Exit(0 if all(receipt.verified for receipt in receipts) else 1)
+
+
+def _confirm(desk: PeopleDesk, wanted: list[str]) -> None:
+    known = {person.id: person for person in desk.people()}
+    for each in wanted:
+        person = known.get(each)
+        kept = "no longer enrolled" if person is None else f"{person.name}, {person.references} references"
+        typer.echo(f"{each}: {kept}", err=True)
+    typer.confirm("Forget them everywhere? This can't be undone.", abort=True, err=True)
+
+
+def _teller() -> Callable[[str], None]:
+    """Says each step once, on a terminal."""
+    said = set() if sys.stderr.isatty() else set(STEPS)
+
+    def tell(step: str) -> None:
+        if step in STEPS and step not in said:
+            said.add(step)
+            typer.echo(f"{STEPS[step]} …", err=True)
+
+    return tell
+
+
+def _tell(receipts: list[Receipt]) -> None:
+    if not receipts:
+        typer.echo("nobody is half forgotten; name somebody: visaged forget NAME", err=True)
+    for receipt in receipts:
+        typer.echo(
+            f"{receipt.id} is forgotten: {receipt.references} references, {receipt.crops} pictures, the name "
+            f"in {receipt.events} events; {receipt.files} files were searched"
+        )
+        for left in receipt.left:
+            found = "can't be looked through" if left.what == "compressed" else f"still holds: {left.what}"
+            typer.echo(f"{left.file} {found} ({left.count}); remove it, or what is in it", err=True)
+        if not receipt.verified and not receipt.left:
+            typer.echo(
+                "it was broken off before the files' search was told; search again if need be", err=True
+            )
+
+
+def add_to(app: typer.Typer) -> None:
+    """Registers the command."""
+    app.command()(forget)

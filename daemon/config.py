@@ -210,6 +210,8 @@ class GalleryConfig:
 
     path: PlacePath | None = None
     """The gallery's file; None: gallery.db in the state folder."""
+    keep_crops: bool = False
+    """Enrolling keeps a picture of each face too, so that the encoder can be changed (`visaged reencode`)."""
     require_consent: bool = False
     """Nobody new is enrolled without consent noted (--consent)."""
     key_file: PlacePath | None = None

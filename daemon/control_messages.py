@@ -21,6 +21,8 @@ Json = dict[str, Any]
 
 MOST_BYTES = 64 << 20
 """A request or an answer; 60,000 references of 128 numbers."""
+MOST_CROP_BYTES = 4 << 20
+"""Of the picture of a reference."""
 
 
 def from_bytes(content: bytes) -> str:
@@ -53,6 +55,7 @@ def from_reference(reference: NewReference) -> Json:
         "source_digest": reference.source_digest,
         "source_name": reference.source_name,
         "quality": reference.quality,
+        "crop": None if reference.crop is None else from_bytes(reference.crop),
     }
 
 
@@ -64,7 +67,15 @@ def to_reference(message: Json) -> NewReference:
         source_digest=str(message["source_digest"]),
         source_name=str(message["source_name"]),
         quality=float(message["quality"]),
+        crop=_to_crop(message.get("crop")),
     )
+
+
+def _to_crop(message: str | None) -> bytes | None:
+    crop = None if message is None else to_bytes(message)
+    if crop is not None and len(crop) > MOST_CROP_BYTES:
+        raise ValueError(f"a picture has at most {MOST_CROP_BYTES} bytes")
+    return crop
 
 
 def from_kept(reference: Reference) -> Json:

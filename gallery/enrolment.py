@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from gallery import face_crop
 from gallery.enrolment_plan import Plan, Refused
 from gallery.errors import DuplicateImage, ImageRefused
 from gallery.faces.engine import Analysis, FaceEngine
@@ -33,6 +34,8 @@ class Rules:
     """Take the largest of several faces instead of refusing the image."""
     smallest_face_px: float = SMALLEST_FACE_PX
     """The shorter side of the face's box, in pixels of the image."""
+    keep_crops: bool = False
+    """A picture of the face is kept with the reference."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +199,7 @@ def _reference(
         source_digest=image.digest,
         source_name=_printable(path.name),
         quality=float(analysis.qualities[row].value),
+        crop=face_crop.cut(image.bgr, analysis.faces, row) if rules.keep_crops else None,
     )
 
 

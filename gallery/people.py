@@ -56,6 +56,8 @@ class NewReference:
     """The image's base name, to show."""
     quality: float
     """0 to 1, how fit the face is to decide by."""
+    crop: bytes | None = None
+    """A picture of it, as gallery.face_crop cuts one; None: none is kept."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -194,7 +196,8 @@ def check_model(kept: str | None, model: str) -> None:
     if kept not in (None, model):
         raise ModelMismatch(
             f"the gallery's encodings are of model {kept} and can't be compared with {model}: "
-            "set [encoder] and [detector] back, or name another gallery in [gallery] path and enrol anew"
+            "set [encoder] and [detector] back, encode anew from pictures that were kept (visaged reencode), "
+            "or name another gallery in [gallery] path and enrol anew"
         )
 
 

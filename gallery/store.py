@@ -269,7 +269,9 @@ class Gallery:
             kept = model
         lengths = {len(vector) for vector in vectors}
         # One stands for all: this is what keeps them equal.
-        row = self.connection.execute("SELECT length(vector) FROM encoding LIMIT 1").fetchone()
+        row = self.connection.execute(
+            "SELECT length(vector) FROM encoding WHERE model = ? LIMIT 1", (kept,)
+        ).fetchone()
         if len(lengths | set(row or ())) > 1:
             raise GalleryError(f"{self.path}: encodings of one model must have one length")
         self.connection.execute("UPDATE gallery SET model = ?", (kept,))
@@ -317,6 +319,10 @@ class Gallery:
         self.connection.execute(
             "INSERT INTO encoding VALUES (?, ?, ?, ?)", (key, reference.model, vector, zlib.crc32(vector))
         )
+        if reference.crop is not None:
+            self.connection.execute(
+                "INSERT INTO crop VALUES (?, ?, ?)", (key, reference.crop, zlib.crc32(reference.crop))
+            )
 
     def empty_log(self) -> None:
         """After a removal: nothing of it is left in the write-ahead log either."""

@@ -44,7 +44,8 @@ def _enrol(config: Config, plan: Plan, *, largest: bool, as_json: bool) -> NoRet
     with open_desk(config, create=True) as desk:
         engine, _ = build_engine(config)
         with progress_bar("enrolling", plan.image_count) as advance:
-            report = enroll(desk, engine, plan, time.time_ns(), Rules(largest=largest), advance)
+            rules = Rules(largest=largest, keep_crops=config.gallery.keep_crops)
+            report = enroll(desk, engine, plan, time.time_ns(), rules, advance)
     if as_json:
         print_json(asdict(report))
     else:

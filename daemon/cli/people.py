@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from gallery.people import PeopleStore
     from gallery.strict import Strict
 
+
 def enroll(
     words: Annotated[
         list[str] | None, typer.Argument(metavar="NAME IMAGE...", help="Who, and pictures of them alone.")
@@ -103,7 +104,10 @@ def enroll(
         store = _store(desk, plan, terms, is_not=is_not)
         engine, _ = build_engine(settings)
         with progress_bar("enrolling", plan.image_count) as advance:
-            rules, judge = Rules(largest=largest), _strict(desk) if strict else None
+            rules, judge = (
+                Rules(largest=largest, keep_crops=settings.gallery.keep_crops),
+                _strict(desk) if strict else None,
+            )
             report = enroll_people(store, engine, plan, time.time_ns(), rules, advance, judge)
         outdated = bool(report.enrolled) and not is_not and bool(desk.thresholds())
     if as_json:

@@ -36,6 +36,8 @@ logger = logging.getLogger(__name__)
 
 POLL_MS = 100
 """How soon a stop is noticed."""
+CLOSE_S = 1.0
+"""How long a request under way may last at the end; a disk that hangs is left alone."""
 
 
 class NotUnderstood(ValueError):
@@ -103,7 +105,7 @@ class ControlServer:
         finally:
             os.umask(mask)
         self._claim.bound()
-        self._thread = threading.Thread(target=self._serve, name="control")
+        self._thread = threading.Thread(target=self._serve, name="control", daemon=True)
 
     def __enter__(self) -> ControlServer:
         self._thread.start()
@@ -113,7 +115,11 @@ class ControlServer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stop.set()
-        self._thread.join()
+        self._thread.join(CLOSE_S)
+        if self._thread.is_alive():
+            logger.error("the gallery's disk does not answer; the control socket is left as it is")
+            self._claim.release()
+            return
         self._socket.close()
         self._context.term()
         self._claim.release()

@@ -25,6 +25,8 @@ TURN_S = 10.0
 REQUEST_S = 5.0
 """A client that is slower is hung up on, as one is answered at a time."""
 POLL_S = 0.1
+CLOSE_S = 0.5
+"""How long a request under way may last at the end."""
 
 Answer = tuple[str, str, bytes]
 
@@ -62,9 +64,10 @@ class HealthServer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._server.shutdown()
+        # It waits for a request under way, which may be one of somebody who says nothing.
+        threading.Thread(target=self._server.shutdown, name="health's end", daemon=True).start()
+        self._thread.join(CLOSE_S)
         self._server.server_close()
-        self._thread.join()
 
     def ready(self) -> None:
         """Gallery, models and sockets are there."""

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import logging
+import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import AbstractContextManager, nullcontext
+from queue import SimpleQueue
 
 from daemon.frame import Frame
 from gallery.faces.types import BgrImage, Detector, Faces
+
+logger = logging.getLogger(__name__)
+
+CLOSE_S = 1.0
+"""How long a search under way may last at the end; a detector that hangs is left alone."""
 
 Stage = Callable[[str], AbstractContextManager[object]]
 """Measures what is done within the block, under a name; nullcontext: nothing is measured."""
@@ -21,7 +29,9 @@ class Looker:
         self._detector = detector
         self.stage: Stage = nullcontext
         """Measures a search, in the thread that does it."""
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="looker")
+        self._asked: SimpleQueue[tuple[Future[list[Faces]], list[BgrImage]] | None] = SimpleQueue()
+        # No pool's: the end of the process would wait for that.
+        self._thread = threading.Thread(target=self._work, name="looker", daemon=True)
         self._search: Future[list[Faces]] | None = None
         self._cameras: tuple[str, ...] = ()
         self._found: dict[str, Faces] = {}
@@ -44,7 +54,10 @@ class Looker:
         assert self._search is None
         self._begun += 1
         self._cameras = tuple(frame.camera for frame in frames)
-        self._search = self._pool.submit(self._detect, [frame.bgr for frame in frames])
+        self._search = Future()
+        self._asked.put((self._search, [frame.bgr for frame in frames]))
+        if self._begun == 1:
+            self._thread.start()
 
     def take(self, camera: str) -> Faces | None:
         """What was found on this camera's frame, once; None: nothing new. Raises what the search raised."""
@@ -57,6 +70,14 @@ class Looker:
         """Nobody will ask for this camera any more."""
         self._found.pop(camera, None)
 
+    def _work(self) -> None:
+        while (asked := self._asked.get()) is not None:
+            search, images = asked
+            try:
+                search.set_result(self._detect(images))
+            except BaseException as error:
+                search.set_exception(error)
+
     def _detect(self, images: list[BgrImage]) -> list[Faces]:
         began_s = time.monotonic()
         with self.stage("detect"):
@@ -65,5 +86,10 @@ class Looker:
         return found
 
     def close(self) -> None:
-        """Waits for a search under way."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        """Waits for a search under way, but not for one that hangs."""
+        if not self._begun:
+            return
+        self._asked.put(None)
+        self._thread.join(CLOSE_S)
+        if self._thread.is_alive():
+            logger.error("the detector does not answer; it is left as it is")

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -20,6 +21,11 @@ from daemon.errors import UsageError
 
 if TYPE_CHECKING:
     from daemon.config import Config
+
+logger = logging.getLogger(__name__)
+
+LAST_RESORT_S = 4.5
+"""So long after SIGTERM or SIGINT it is over, whatever hangs."""
 
 
 def run(
@@ -54,6 +60,7 @@ def run(
     """
     settings = configured(config, device=device, threshold=threshold, chatty=True)
     signals = StopSignals()
+    end_for_good()
     settings = _with_source(settings, source, camera, realtime=realtime)
 
     def load() -> Config:
@@ -74,6 +81,25 @@ def _leave() -> NoReturn:
         with suppress(OSError, ValueError):
             stream.flush()
     os._exit(0)
+
+
+def end_for_good() -> None:
+    """Has the process end soon after a signal that stops it, also where its main thread hangs.
+
+    Python's handlers run in the main thread, which a net, a driver or a disk may hold up for ever.
+    """
+    heard, told = os.pipe()
+    os.set_blocking(told, False)
+    signal.set_wakeup_fd(told, warn_on_full_buffer=False)
+    threading.Thread(target=_await_the_end, args=(heard,), name="last resort", daemon=True).start()
+
+
+def _await_the_end(heard: int) -> NoReturn:
+    while not set(os.read(heard, 64)) & {signal.SIGTERM, signal.SIGINT}:
+        pass
+    time.sleep(LAST_RESORT_S)
+    logger.error("it did not end in order within %g s of the signal: something hangs", LAST_RESORT_S)
+    os._exit(1)
 
 
 class StopSignals:

@@ -27,6 +27,8 @@ POSING_S = 10.0
 """Of one face alone, all poses together."""
 WAITING_S = 10.0
 """Without a face, or with several, all such moments together; then it is given up."""
+ALONE_S = 1.5
+"""After several faces were in view: a second one that is not found for a moment is there all the same."""
 POSE_S = 2.0
 """Somebody who does not do what is asked is asked for the next pose."""
 SAMPLE_GAP_S = 0.12
@@ -105,6 +107,10 @@ class Sitting:
     waited_s: float = 0.0
     """Seconds without."""
     _seen_s: float | None = None
+    _several_s: float = -np.inf
+    """When several faces were in view last."""
+    _crowded_s: float = 0.0
+    """Seconds in which they were."""
     _sampled_s: float = -np.inf
     _asked: Asked | None = "straight"
     _asked_s: float = 0.0
@@ -122,9 +128,13 @@ class Sitting:
             return
         # What the detector itself doubts, such as a print on a shirt, keeps nobody from being alone.
         sure = [track for track in tracks if "low_confidence" not in track.reasons]
-        if len(sure) != 1:
+        if len(sure) > 1:
+            self._several_s = time_s
+        crowded = bool(sure) and time_s - self._several_s < ALONE_S
+        if crowded or not sure:
             self.waited_s += passed_s
-            self.hint = "several_faces" if sure else "no_face"
+            self._crowded_s += passed_s if crowded else 0.0
+            self.hint = "several_faces" if crowded else "no_face"
             self._quality = 0.0
             return
         self.posed_s += passed_s
@@ -139,12 +149,14 @@ class Sitting:
     @property
     def progress(self) -> Progress:
         """How far it is."""
-        enough = sum(self.taken.values()) >= FEWEST
+        # Where somebody else was there for most of the time, nobody knows whose face the rest shows.
+        crowded = self._crowded_s > self.posed_s
+        enough = sum(self.taken.values()) >= FEWEST and not crowded
         return Progress(
             state="posing" if not self.is_over else "done" if enough else "failed",
             asked=None if self.is_over else self._asked,
             taken=dict(self.taken),
-            hint=self.hint,
+            hint="several_faces" if self.is_over and crowded else self.hint,
             quality=self._quality,
             yaw=self._pose.yaw,
             pitch=self._pose.pitch - self._straight_pitch,

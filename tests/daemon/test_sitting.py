@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from daemon.sitting import ENOUGH, FEWEST, POSES, POSING_S, WAITING_S, Asked, Sitting
+from daemon.sitting import ALONE_S, ENOUGH, FEWEST, POSES, POSING_S, WAITING_S, Asked, Sitting
 from daemon.track import Track
 from tests.gallery.faces.test_pose import seen
 
@@ -129,6 +129,24 @@ def test_two_faces_stop_the_time_and_are_given_up_after_a_while() -> None:
     room.frames(WAITING_S / 2 + 1, face(), face())
     assert room.sitting.progress.state == "failed"
     assert room.sitting.kept == []
+
+
+def test_after_a_second_face_is_gone_nothing_is_taken_until_it_stays_away() -> None:
+    room = Room()
+    for _ in range(5):
+        room.frame(face(), face())
+        room.frames(ALONE_S - 0.3, face())
+    assert (room.encoded, room.sitting.progress.hint) == (0, "several_faces")
+    room.frames(1, face())
+    assert room.sitting.taken["straight"] > 0
+
+
+def test_where_somebody_else_was_there_for_most_of_the_time_it_fails() -> None:
+    room = Room()
+    room.frames(2.0, face())
+    room.frames(WAITING_S + 1, face(), face())
+    assert room.sitting.taken["straight"] == ENOUGH
+    assert (room.sitting.progress.state, room.sitting.progress.hint) == ("failed", "several_faces")
 
 
 def test_a_face_that_the_detector_doubts_keeps_nobody_from_being_alone() -> None:

@@ -71,13 +71,16 @@ def journal(config: Config) -> Iterator[Finding]:
     from daemon.gallery_key import gallery_key
     from daemon.journal_reader import JournalReader
     from daemon.journal_tables import FAILURES
+    from gallery.encryption import check_key, read_header
     from gallery.errors import KeyRefused
 
     path = config.journal_path
     size_mb = path.stat().st_size / MEGABYTE if path.is_file() else 0.0
     if path.exists():
         try:
-            reader = JournalReader(path, gallery_key(config))
+            key = gallery_key(config)
+            check_key(path, read_header(path), key)
+            reader = JournalReader(path, key)
             try:
                 oldest, head = reader.bounds()
             finally:

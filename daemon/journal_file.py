@@ -19,7 +19,7 @@ from daemon.journal_tables import (
     is_damage,
     prefix,
 )
-from gallery.encryption import HEADER_MAGIC, Key, check_key, connect, is_encrypted
+from gallery.encryption import HEADER_MAGIC, Key, check_key, connect, is_encrypted, read_header
 from gallery.errors import KeyRefused
 
 logger = logging.getLogger(__name__)
@@ -126,8 +126,7 @@ def _recognise(path: Path, ours: bool, key: Key | None) -> None:
     """Looks at the header alone, so that another program's file is not even opened as a database."""
     if not path.is_file():
         raise JournalRefused(f"{path}: not a file; [journal] path must name a journal's file")
-    with path.open("rb") as file:
-        header = file.read(HEADER_BYTES)
+    header = read_header(path, HEADER_BYTES)
     try:
         check_key(path, header, key)
     except KeyRefused as error:

@@ -48,7 +48,7 @@ class JournalReader:
     """A connection that reads, for the thread that opened it; never in a writer's way."""
 
     def __init__(self, path: Path, key: Key | None = None) -> None:
-        """sqlite3.Error where it can't be read, KeyRefused where it is not of this key."""
+        """sqlite3.Error where it can't be read."""
         self._connection = connect_to_read(path, key)
 
     def __enter__(self) -> Self:

@@ -123,5 +123,5 @@ def beside(path: Path, suffix: str) -> Path:
 
 
 def connect_to_read(path: Path, key: Key | None = None) -> sqlite3.Connection:
-    """A connection that changes nothing; KeyRefused where the journal is not of this key."""
+    """A connection that changes nothing."""
     return connect(path, key, mode="ro", timeout_s=BUSY_TIMEOUT_S)

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import os
 import re
 import secrets
 import sqlite3
+import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
@@ -25,6 +27,8 @@ MARK = b"vSGX"
 RANDOM_BYTES = CHECK_BYTES = 6
 """What follows the mark."""
 KEY_BYTES = 32
+MOST_OPENED = 64
+"""Of files whose beginning was read; a process has but few open as databases."""
 KEY_TEXT = re.compile(rf"[0-9a-fA-F]{{{2 * KEY_BYTES}}}")
 
 
@@ -90,33 +94,61 @@ def connect(
     """A connection to a file that is there (mode rw or ro) and empty or of this key; None: in clear.
 
     With a key the connection is SQLCipher's, which behaves as one of sqlite3 and raises sqlite3's errors.
-    KeyRefused where file and key don't go together, or SQLCipher is not installed; then nothing was opened.
+    KeyRefused where SQLCipher is not installed; whether file and key go together, check_key knows.
     """
-    header = _header(path)
-    check_key(path, header, key)
+    if key is not None:
+        return connect_sqlcipher(path, key, mode, timeout_s, check_same_thread=check_same_thread)
     uri = f"{path.absolute().as_uri()}?mode={mode}"
-    if key is None:
-        return sqlite3.connect(
-            uri, uri=True, isolation_level=None, timeout=timeout_s, check_same_thread=check_same_thread
-        )
+    return sqlite3.connect(
+        uri, uri=True, isolation_level=None, timeout=timeout_s, check_same_thread=check_same_thread
+    )
+
+
+def connect_sqlcipher(
+    path: Path, key: Key | None, mode: str, timeout_s: float, *, check_same_thread: bool = True
+) -> sqlite3.Connection:
+    """As connect, by SQLCipher also where nothing is encrypted, and the key is not checked."""
+    uri = f"{path.absolute().as_uri()}?mode={mode}"
     try:
         from gallery.encryption_sqlcipher import Connection
     except ImportError:
         raise KeyRefused(
             "[gallery] key_file needs the extra encryption: uv sync --no-dev --extra encryption"
         ) from None
-    salt = header if is_encrypted(header) else key.new_salt()
     connection = Connection(
         uri, uri=True, isolation_level=None, timeout=timeout_s, check_same_thread=check_same_thread
     )
-    connection.unlock(key.secret + salt)
+    if key is not None:
+        # Of a file that is there, SQLCipher reads how it begins by itself.
+        connection.unlock(key.secret if path.stat().st_size else key.secret + key.new_salt())
     return cast(sqlite3.Connection, connection)
 
 
-def _header(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            return file.read(len(HEADER_MAGIC))
-    except OSError:
-        # SQLite will say what is wrong with it.
-        return b""
+def read_header(path: Path, count: int = len(HEADER_MAGIC)) -> bytes:
+    """How a file begins; OSError where it can't be read."""
+    return os.pread(descriptor(path), count, 0)
+
+
+def descriptor(path: Path) -> int:
+    """Of a database that may be open in this process too: to be read with os.pread, and never closed.
+
+    Closing any descriptor of a file lets go of all locks that the process has on it, SQLite's too, and
+    another process may then remove the write-ahead log of a connection that is open
+    (https://www.sqlite.org/howtocorrupt.html, 2.2).
+    """
+    with _opening:
+        found = path.stat()
+        place = (found.st_dev, found.st_ino)
+        handle = _opened.pop(place, None)
+        if handle is None:
+            handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        # The one asked for last stays longest.
+        _opened[place] = handle
+        if len(_opened) > MOST_OPENED:
+            os.close(_opened.pop(next(iter(_opened))))
+        return handle
+
+
+_opening = threading.Lock()
+_opened: dict[tuple[int, int], int] = {}
+"""Descriptors by device and inode; as long as one is open, no other file has its inode."""

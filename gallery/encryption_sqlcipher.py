@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from typing import Any
 
 from sqlcipher3 import dbapi2 as sqlcipher
@@ -85,12 +86,26 @@ class Connection(sqlcipher.Connection):  # type: ignore[misc]  # has no types
         with translated():
             super().__init__(*arguments, **options)
 
+    def export(self, file: Path, secret: bytes | None) -> None:
+        """Writes everything into an empty file: key and salt as for unlock, None: in clear."""
+        key = "" if secret is None else _text(secret)
+        self.execute("ATTACH DATABASE ? AS fresh KEY ?", (str(file.absolute()), key))
+        # Before anything else is written.
+        (auto_vacuum,) = self.execute("PRAGMA main.auto_vacuum").fetchone()
+        self.execute(f"PRAGMA fresh.auto_vacuum = {auto_vacuum}")
+        self.execute("SELECT sqlcipher_export('fresh')").fetchall()
+        for name in ("application_id", "user_version"):
+            (value,) = self.execute(f"PRAGMA main.{name}").fetchone()
+            self.execute(f"PRAGMA fresh.{name} = {value}")
+        self.execute("PRAGMA fresh.journal_mode = WAL").fetchone()
+        self.execute("DETACH DATABASE fresh")
+
     def unlock(self, secret: bytes) -> None:
         """Before anything else: key and salt, 48 bytes."""
         # What SQLCipher says on stderr comes to us as an error too.
         self.execute("PRAGMA cipher_log_level = NONE").fetchall()
         # A statement's text is told to nobody; SQLCipher takes no parameter here.
-        self.execute(f"PRAGMA key = \"x'{secret.hex()}'\"").fetchall()
+        self.execute(f'PRAGMA key = "{_text(secret)}"').fetchall()
 
     def cursor(self, factory: type[Cursor] = Cursor) -> Cursor:
         with translated():
@@ -112,3 +127,8 @@ class Connection(sqlcipher.Connection):  # type: ignore[misc]  # has no types
     def close(self) -> None:
         with translated():
             super().close()
+
+
+def _text(secret: bytes) -> str:
+    """A key that is no passphrase, as SQLCipher takes it."""
+    return f"x'{secret.hex()}'"

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
-from gallery.encryption import HEADER_MAGIC, Key, check_key, connect, is_encrypted
+from gallery.encryption import HEADER_MAGIC, Key, check_key, connect, is_encrypted, read_header
 from gallery.errors import GalleryBusy, GalleryDamaged, GalleryError, GalleryMissing, GalleryRefused
 from gallery.migrations import MIGRATIONS
 
@@ -137,8 +137,7 @@ def _recognise(path: Path, key: Key | None) -> None:
     """Looks at the header alone, so that another program's file is not even opened as a database."""
     if not path.is_file():
         raise GalleryRefused(f"{path}: not a file; [gallery] path must name a gallery's file")
-    with path.open("rb") as file:
-        header = file.read(HEADER_BYTES)
+    header = read_header(path, HEADER_BYTES)
     check_key(path, header, key)
     if len(header) == HEADER_BYTES and is_encrypted(header):
         return

@@ -362,3 +362,20 @@ def test_a_former_name_is_in_no_file(path: Path) -> None:
         gallery.add("Formerly Known", [reference("a.jpg")], ENROLLED_UNIX_NS)
         gallery.rename("Formerly Known", "Prince")
         assert b"Formerly" not in bytes_beside(path)
+
+
+def test_a_second_opening_in_one_process_leaves_the_first_ones_log_to_it(path: Path) -> None:
+    # What a daemon does, and a command beside it: closing a descriptor would let go of SQLite's locks.
+    opening = "from pathlib import Path; from gallery.store import Gallery; Gallery.open(Path({!r})).close()"
+    counting = (
+        "import sqlite3; print(*sqlite3.connect({!r}).execute('SELECT count(*) FROM person').fetchone())"
+    )
+    with Gallery.open(path) as gallery:
+        gallery.add("Ann", [reference("a.jpg")], ENROLLED_UNIX_NS)
+        Gallery.open(path).close()
+        subprocess.run([sys.executable, "-c", opening.format(str(path))], check=True)
+        assert path.with_name("gallery.db-wal").exists()
+        gallery.add("Bob", [reference("b.jpg")], ENROLLED_UNIX_NS)
+        command = [sys.executable, "-c", counting.format(str(path))]
+        seen = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert seen.stdout == "2\n"

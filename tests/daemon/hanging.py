@@ -1,4 +1,4 @@
-"""`python -m tests.daemon.hanging detect|refine ARGUMENT…`: visaged with a detector that hangs when asked this.
+"""`python -m tests.daemon.hanging detect|refine ARGUMENT…`: visaged with a detector that hangs when asked it.
 
 A detector that hangs can't be had otherwise. All else is what `visaged ARGUMENT…` runs.
 """

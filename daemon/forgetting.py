@@ -126,6 +126,7 @@ def complete(
             work(partial(journal_blanking.write_anew, near=near))
             work(journal_blanking.purge)
             left = _search(files, sought, breathe)
+        noted.clear_labels(gallery, sought.names, sought.others)
         noted.drop_sought(gallery, forgetting.person_id)
         found = _search(_family(gallery.path), sought, breathe)
         if found:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from gallery import schema, trail
 from gallery.errors import PersonUnknown
+from gallery.forgetting_search import mentions, without
 from gallery.store import Gallery
 
 Why = Literal["asked", "expired"]
@@ -141,6 +142,17 @@ def count_events(gallery: Gallery, person_id: str, events: int) -> None:
             "UPDATE forgetting SET events_blanked = events_blanked + ? WHERE person_id = ?",
             (events, person_id),
         )
+
+
+def clear_labels(gallery: Gallery, names: Collection[str], others: Collection[str]) -> int:
+    """Takes the names out of what others' pictures are called; of how many. others: texts that stay."""
+    with schema.explained(gallery.path), schema.transaction(gallery.connection):
+        rows = gallery.connection.execute("SELECT id, source_name FROM reference").fetchall()
+        cleared = [
+            (without(label, names, others), key) for key, label in rows if mentions(label, names, others)
+        ]
+        gallery.connection.executemany("UPDATE reference SET source_name = ? WHERE id = ?", cleared)
+    return len(cleared)
 
 
 def drop_sought(gallery: Gallery, person_id: str) -> None:

@@ -105,6 +105,8 @@ def search(
 
 def mentions(text: str, names: Collection[str], others: Collection[str] = ()) -> bool:
     """Whether a text holds one of the names, and not only as part of another word or name."""
+    if not any(name in text or unicodedata.normalize("NFD", name) in text for name in names):
+        return False
     sought = Sought(names=tuple(names), others=tuple(others))
     window = b" " + text.encode() + b" "
     return any(any(_found(window, 0, len(window), name, sought)) for name in _forms(sought))

@@ -15,7 +15,7 @@ from types import TracebackType
 
 import zmq
 
-from daemon import answer_desk, care_desk, carry_desk, forgetting_desk, life_desk
+from daemon import answer_desk, care_desk, carry_desk, forgetting_desk, life_desk, reencoding_desk
 from daemon import control_messages as messages
 from daemon.claim import claim
 from daemon.control_messages import Json
@@ -173,6 +173,7 @@ class Desk:
             "revoke_key": self._revoke_key,
             **care_desk.operations(gallery),
             **forgetting_desk.operations(gallery, live.forgetter),
+            **reencoding_desk.operations(gallery),
             **carry_desk.operations(
                 gallery,
                 facts.state_dir,

@@ -16,7 +16,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from gallery import consent, reading, schema, trail
+from gallery import consent, reading, renewal, schema, trail
 from gallery.consent import Changes
 from gallery.decision import Decision, Rules, decide
 from gallery.encryption import Key
@@ -121,11 +121,13 @@ class Gallery:
             return reading.thresholds(self.connection, self.path)
 
     def owner(self, source_digest: str) -> PersonName | None:
-        """Whose reference the image with this digest is; None: not enrolled."""
+        """Whose reference the image with this digest is; None: not enrolled, or in another model alone."""
         with schema.explained(self.path):
             row = self.connection.execute(
                 """SELECT person.id, person.name FROM reference JOIN person ON person.id = person_id
-                   WHERE source_digest = ? AND is_not = 0""",
+                   WHERE source_digest = ? AND is_not = 0 AND EXISTS (
+                       SELECT 1 FROM encoding JOIN gallery ON gallery.model = encoding.model
+                       WHERE reference_id = reference.id)""",
                 (source_digest,),
             ).fetchone()
         return None if row is None else PersonName(*row)
@@ -299,8 +301,12 @@ class Gallery:
         *,
         is_not: bool,
     ) -> None:
+        if renewal.renew(self.connection, person_id, reference, vector, is_not=is_not):
+            return
         if self.has_image(name, reference.source_digest):
             raise DuplicateImage(reference.source_digest, name)
+        if not is_not:
+            renewal.check_alone(self.connection, reference)
         key = str(uuid.uuid4())
         self.connection.execute(
             """INSERT INTO reference

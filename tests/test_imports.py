@@ -39,6 +39,7 @@ HEAVY_HOMES = {
         "gallery/trail.py",
         "gallery/archive.py",
         "gallery/archive_merging.py",
+        "gallery/renewal.py",
         "gallery/backup.py",
         "daemon/keeping.py",
         "gallery/encryption.py",

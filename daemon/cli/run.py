@@ -148,6 +148,7 @@ def watch_cameras(
     load: reads the configuration again.
     """
     from daemon.gallery_key import gallery_key
+    from gallery.reencoding import switch
     from gallery.store import Gallery
 
     _refuse_bad_places(config, insecure=insecure)
@@ -160,6 +161,8 @@ def watch_cameras(
         engine, device = build_engine(config)
         check_colours(engine.detector, config.detector.min_face_px)
     with Gallery.open(config.gallery_path, key=gallery_key(config)) as gallery:
+        # Another encoder was set, and all is encoded by it already: from now on it is the gallery's.
+        switch(gallery, engine.model)
         service = Service(config, engine, gallery, signals.stop, Reload(load, signals.reload))
         service.run(device, await_subscribers, insecure=insecure)
 

@@ -6,6 +6,7 @@ Each step may be done twice, so whoever was interrupted begins anew with what th
 from __future__ import annotations
 
 import logging
+import os
 import stat
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Sequence
@@ -20,6 +21,7 @@ from daemon.forgetting_words import words
 from daemon.journal_blanking import Blanking
 from daemon.journal_tables import beside
 from gallery import forgetting as noted
+from gallery.encryption import reading
 from gallery.forgetting import Forgetting
 from gallery.forgetting_search import Remnant, Sought, search
 
@@ -240,11 +242,10 @@ def _near(journal: Path, found: Iterable[Remnant]) -> list[int]:
     numbers: set[int] = set()
     if not pages:
         return []
-    with journal.open("rb") as file:
+    with reading(journal) as descriptor:
         for page in sorted(pages):
-            file.seek(page * page_bytes)
             # As if it were the second of its file: the first is never looked at.
-            content = bytes(page_bytes) + file.read(page_bytes)
+            content = bytes(page_bytes) + os.pread(descriptor, page_bytes, page * page_bytes)
             numbers.update(seq for seq, _ in journal_leaves.places(content))
     return sorted({near for seq in numbers for near in range(seq - 3, seq + 4) if near > 0})
 

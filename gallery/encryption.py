@@ -14,6 +14,8 @@ import re
 import secrets
 import sqlite3
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
@@ -137,18 +139,46 @@ def descriptor(path: Path) -> int:
     (https://www.sqlite.org/howtocorrupt.html, 2.2).
     """
     with _opening:
-        found = path.stat()
-        place = (found.st_dev, found.st_ino)
-        handle = _opened.pop(place, None)
+        handle = _opened.get(_place(path.stat()))
         if handle is None:
             handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        # The one asked for last stays longest.
-        _opened[place] = handle
-        if len(_opened) > MOST_OPENED:
-            os.close(_opened.pop(next(iter(_opened))))
+        _leave_open(handle)
         return handle
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[int]:
+    """A descriptor of any file; closed afterwards, unless SQLite may have locks on it (see descriptor)."""
+    with _opening:
+        kept = _opened.get(_place(path.stat()))
+    if kept is not None:
+        yield kept
+        return
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        yield handle
+    finally:
+        header = os.pread(handle, len(HEADER_MAGIC), 0)
+        if path.name.endswith("-shm") or is_encrypted(header) or header == HEADER_MAGIC:
+            with _opening:
+                _leave_open(handle)
+        else:
+            os.close(handle)
 
 
 _opening = threading.Lock()
 _opened: dict[tuple[int, int], int] = {}
 """Descriptors by device and inode; as long as one is open, no other file has its inode."""
+
+
+def _leave_open(handle: int) -> None:
+    place = _place(os.fstat(handle))
+    # The one asked for last stays longest.
+    _opened.pop(place, None)
+    _opened[place] = handle
+    if len(_opened) > MOST_OPENED:
+        os.close(_opened.pop(next(iter(_opened))))
+
+
+def _place(found: os.stat_result) -> tuple[int, int]:
+    return found.st_dev, found.st_ino

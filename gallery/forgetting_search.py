@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import unicodedata
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -12,6 +13,8 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+from gallery.encryption import reading
 
 What = Literal["name", "encoding", "picture", "compressed"]
 
@@ -87,12 +90,12 @@ def search(
     names, needles = _forms(sought), _Needles(sought)
     for path in files:
         try:
-            with path.open("rb") as file:
-                beginning = file.read(8)
+            with reading(path) as descriptor:
+                beginning = os.pread(descriptor, 8, 0)
                 if beginning.startswith(ARCHIVES):
                     yield Remnant(path, "compressed", 0)
                     continue
-                for start, window, low, high in _windows(file.fileno()):
+                for start, window, low, high in _windows(descriptor):
                     for what, place in needles.find(window, low, high):
                         yield Remnant(path, what, start + place)
                     for name in names:
@@ -124,8 +127,6 @@ def without(text: str, names: Collection[str], others: Collection[str] = ()) -> 
 
 def _windows(descriptor: int) -> Iterator[tuple[int, bytes, int, int]]:
     """Where a piece begins in the file, its bytes, and which of them are not the margins'."""
-    import os
-
     at = 0
     while True:
         start = max(0, at - MARGIN_BYTES)

@@ -17,6 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from gallery.encryption import reading
 from gallery.errors import (
     DuplicateImage,
     GalleryBusy,
@@ -373,6 +374,9 @@ def test_a_second_opening_in_one_process_leaves_the_first_ones_log_to_it(path: P
     with Gallery.open(path) as gallery:
         gallery.add("Ann", [reference("a.jpg")], ENROLLED_UNIX_NS)
         Gallery.open(path).close()
+        for file in path.parent.iterdir():
+            with reading(file) as descriptor:
+                os.pread(descriptor, 1, 0)
         subprocess.run([sys.executable, "-c", opening.format(str(path))], check=True)
         assert path.with_name("gallery.db-wal").exists()
         gallery.add("Bob", [reference("b.jpg")], ENROLLED_UNIX_NS)

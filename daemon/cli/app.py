@@ -20,6 +20,7 @@ from daemon.cli import (
     crop,
     demo,
     doctor,
+    encryption,
     forgetting,
     identify,
     keys,
@@ -65,6 +66,7 @@ for commands in (
     replay,
     look,
     keys,
+    encryption,
     service,
     doctor,
 ):

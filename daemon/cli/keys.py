@@ -1,4 +1,4 @@
-"""`visaged keys new`, `keys list` and `keys revoke`: whose programs may listen."""
+"""`visaged keys new`, `keys list` and `keys revoke`: whose programs may listen; `keys gallery`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from daemon.cli import encryption
 from daemon.cli.common import ConfigOption, JsonOption, configured, print_json, print_table
 from daemon.errors import UsageError
 
@@ -21,9 +22,11 @@ keys = typer.Typer(name="keys", rich_markup_mode=None)
 
 @keys.callback(invoke_without_command=True)
 def which(context: typer.Context) -> None:
-    """Gives, lists and revokes the keys with which programs listen ([events] curve)."""
+    """Keys of programs that listen ([events] curve): new, list, revoke. Key of encryption: gallery."""
     if context.invoked_subcommand is None:
-        raise UsageError("keys needs to know what: keys new NAME, keys list or keys revoke NAME")
+        raise UsageError(
+            "keys needs to know what: keys new NAME, keys list, keys revoke NAME or keys gallery FILE"
+        )
 
 
 @keys.command()
@@ -115,4 +118,5 @@ def _when(unix_ns: int) -> str:
 
 def add_to(app: typer.Typer) -> None:
     """Registers the commands."""
+    keys.command("gallery")(encryption.new_key)
     app.add_typer(keys)

@@ -108,7 +108,6 @@ def _encodings(
     encoder: ChipEncoder, files: Sequence[Path], found: Sequence[tuple[BgrImage, Faces]]
 ) -> dict[Path, Encodings]:
     """Of the photographs with a face."""
-    encoder.prepare()
     rows = encoder.encode_many([bgr for bgr, _ in found], [faces for _, faces in found])
     return {file: each[0] for file, each in zip(files, rows, strict=True) if len(each)}
 

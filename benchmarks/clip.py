@@ -52,9 +52,6 @@ class Timed:
     def __init__(self, engine: FaceEngine, watch: Stopwatch) -> None:
         self._engine, self._watch = engine, watch
 
-    def prepare(self) -> None:
-        self._engine.prepare()
-
     def detect(self, images: Sequence[BgrImage]) -> list[Faces]:
         with self._watch.of("detect"):
             return self._engine.detector.detect(images)

@@ -92,7 +92,6 @@ def measure(given: argparse.Namespace) -> Report:
     sources = find(given.images)[: given.count]
     loop = Loop(device, given.min_face)
     detector = MtcnnDetector(device, given.min_face, engine=given.engine)
-    detector.prepare()
     crops: dict[str, int] = {}
     numbers = itertools.count()
     with tempfile.TemporaryDirectory() as folder:

@@ -20,9 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 
-import cv2
 import numpy as np
-import torch
 
 from benchmarks.agreement import NOTHING, Agreement, agreement
 from benchmarks.facenet_mtcnn import FacenetMtcnn
@@ -33,6 +31,7 @@ from benchmarks.timing import Times, interleaved
 from gallery.faces.detector import EngineUnavailable, MtcnnDetector, resolve_engine
 from gallery.faces.device import describe, resolve
 from gallery.faces.mtcnn.packed import PackedCascade
+from gallery.faces.threads import configure
 from gallery.faces.types import BgrImage
 
 BATCH = 8
@@ -98,11 +97,9 @@ def speeds(
     engines: Sequence[str], device: str, threads: int, frames: dict[tuple[str, int], BgrImage], rounds: int
 ) -> Iterator[Speed]:
     """Each engine and facenet-pytorch in turn, a frame at a time; and on a GPU 8 frames of 720p at once."""
-    _limit(threads)
+    configure(threads)
     reference = FacenetMtcnn(device)
     detectors = {engine: MtcnnDetector(device, engine=engine) for engine in engines}
-    for detector in detectors.values():
-        detector.prepare()
     batches = [(size, faces, [frame]) for (size, faces), frame in frames.items()]
     if device != "cpu":
         batches += [(size, faces, [frame] * BATCH) for size, faces, [frame] in batches if size == "720p"]
@@ -170,7 +167,7 @@ def measure(given: argparse.Namespace) -> Report:
         compose(pictures, *sizes[index % len(sizes)], faces[index % len(faces)], random)
         for index in range(given.scenes)
     ]
-    _limit(max(given.threads))
+    configure(max(given.threads))
     agreed = check(given.engines, device, scenes)
     measured = [
         speed
@@ -239,11 +236,6 @@ def _geometric_means(measured: Sequence[Speed]) -> dict[str, float]:
 def _frame(size: str, faces: int) -> BgrImage:
     """The same frame each time."""
     return compose(portraits(), *SIZES[size], faces, np.random.default_rng(faces))
-
-
-def _limit(threads: int) -> None:
-    torch.set_num_threads(threads)
-    cv2.setNumThreads(threads)
 
 
 def _is_there(engine: str, device: str) -> bool:

@@ -84,7 +84,6 @@ def main() -> None:
     given = parser.parse_args()
     threads.configure(given.threads)
     detector = MtcnnDetector(given.device, engine=given.engine)
-    detector.prepare()
     taken: list[Sample] = []
     for sample in samples(detector, given.minutes):
         taken.append(sample)

@@ -100,8 +100,6 @@ def contenders(device: str) -> dict[str, ChipEncoder]:
             found[name] = build_encoder(encoder, device, engine=engine)
         except (ModelUnusable, ValueError) as missing:
             print(f"{name}: left out, {missing}", file=sys.stderr)
-    for each in found.values():
-        each.prepare()
     return found
 
 

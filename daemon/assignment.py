@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
+import lap
 import numpy as np
 from numpy.typing import NDArray
-
-# At the top: it takes seconds, which nobody has when the first face is there and cameras wait.
-from scipy.optimize import linear_sum_assignment
 
 Boxes = NDArray[np.float32]
 
@@ -54,9 +52,10 @@ def pair(
     by_place = (overlap >= SAME_PLACE) & (~known | (looks <= 2 * SAME_FACE))
     by_looks = known & (looks <= SAME_FACE) & (_gaps(tracks, faces) <= REACH)
     allowed = by_place | by_looks
-    gain = np.where(allowed, 1 + overlap + SAME_FACE - looks, 0.0)
-    chosen = zip(*linear_sum_assignment(gain, maximize=True), strict=True)
-    return [(int(track), int(face)) for track, face in chosen if allowed[track, face]]
+    gain = np.where(allowed, 1 + overlap.astype(np.float64) + SAME_FACE - looks, 0.0)
+    # Of each track its face, or -1.
+    _, chosen, _ = lap.lapjv(-gain, extend_cost=True)
+    return [(track, int(face)) for track, face in enumerate(chosen) if face >= 0 and allowed[track, face]]
 
 
 def _areas(boxes: Boxes) -> NDArray[np.float32]:

@@ -87,7 +87,6 @@ def _detection_speed(config: Config, device: str) -> str:
     # OpenVINO, if it was asked for, is for the CPU alone.
     engine = find.engine if device == "cpu" else "auto"
     detector = MtcnnDetector(device, find.min_face_px, find.thresholds, engine)
-    detector.prepare()
     noise = np.random.default_rng(0).integers(0, 256, (*SPEED_SIZE_PX, 3), np.uint8)
     times_s = []
     for _ in range(SPEED_RUNS + 1):

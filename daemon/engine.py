@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from daemon.errors import UsageError
@@ -29,17 +30,15 @@ def build_engine(config: Config) -> tuple[FaceEngine, str]:
     from gallery.faces.engine import FaceEngine
 
     asked = config.encoder
+    weights = None if asked.weights is None else str(asked.weights.expanduser())
     try:
         device = resolve(config.daemon.device)
-        detector = _detector(config, device)
-        encoder = build_encoder(
-            asked.name,
-            device,
-            asked.alignment,
-            asked.engine,
-            None if asked.weights is None else str(asked.weights.expanduser()),
-            asked.mirror,
-        )
+        # Side by side: the first start of all compiles for each of them, in a process of its own.
+        with ThreadPoolExecutor(1, "encoder-loader") as beside:
+            wanted = beside.submit(
+                build_encoder, asked.name, device, asked.alignment, asked.engine, weights, asked.mirror
+            )
+            detector, encoder = _detector(config, device), wanted.result()
     except ValueError as error:
         # Each refusal of theirs is one: a device or model that can't be used, names that don't fit.
         raise UsageError(str(error)) from None

@@ -40,9 +40,6 @@ class Stage:
         strangers: Strangers | None = None,
     ) -> Pipeline:
         """A pipeline with a view for each of these cameras. strangers: who is remembered; None: nobody."""
-        if not live.issuperset(names):
-            # A file must give the same events twice: nothing may be exchanged for a faster twin on the way.
-            self.engine.prepare()
         config, own_threshold = self.config, self.engine.encoder.threshold
         strangers = self.strangers() if strangers is None else strangers
         views = {name: View(config.tracker, strangers, own_threshold, started.monotonic_ns) for name in names}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,8 @@ from tests.conftest import REPOSITORY
 STAGES = {"capture", "tracker", "pipeline", "publisher"}
 HEAVY_HOMES = {
     "torch": {"gallery/faces"},
+    "numba": {"gallery/faces/machine_code", "gallery/faces/mtcnn/compiled", "gallery/faces/dlib_compiled"},
+    "llvmlite": {"gallery/faces/machine_code", "gallery/faces/mtcnn/compiled"},
     "dlib": {"gallery/faces"},
     "facenet_pytorch": set[str](),
     "face_recognition": set[str](),
@@ -106,3 +109,34 @@ def test_light_modules_load_nothing_heavy(module: str) -> None:
     code = f"import sys, {module}; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+LOADED = """
+import sys
+from daemon.__main__ import main
+
+sys.argv[0] = "visaged"
+try:
+    main()
+except SystemExit as end:
+    assert not end.code, end.code
+names = ("torch", "torchvision", "facenet_pytorch", "numba", "scipy", "dlib", "openvino", "onnx")
+print("loaded:", *[name for name in names if name in sys.modules])
+"""
+
+
+@pytest.mark.parametrize("command", [["enroll", "Barack Obama"], ["identify"]], ids=["enroll", "identify"])
+def test_on_a_cpu_faces_are_enrolled_and_identified_without_pytorch_and_numba(
+    command: list[str], tmp_path: Path
+) -> None:
+    """They take five seconds and half a gigabyte; who waits for a door has none."""
+    config = tmp_path / "config.toml"
+    config.write_text(f"[daemon]\nstate_dir = {json.dumps(str(tmp_path / 'state'))}\ndevice = 'cpu'\n")
+    photograph = REPOSITORY / "samples" / "barack-obama.jpg"
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED, *command, str(photograph), "--config", str(config)],
+        capture_output=True,
+        text=True,
+        cwd=REPOSITORY,
+    )
+    assert done.stdout.endswith("loaded:\n"), done.stdout + done.stderr

@@ -140,7 +140,6 @@ class _Load:
 
         started = time.perf_counter()
         detector, self.device = build_detector(self._settings)
-        detector.prepare()
         self.seconds = time.perf_counter() - started
         return detector
 

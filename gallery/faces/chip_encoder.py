@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -24,14 +24,6 @@ Cut = Callable[[Sequence[BgrImage], Sequence[Faces]], Batch]
 
 Net = Callable[[Batch], Encodings]
 """One encoding a chip; there is at least one."""
-
-
-@runtime_checkable
-class Preparable(Protocol):
-    """A net that is exchanged for a faster twin beside the work."""
-
-    def prepare(self) -> None:
-        """Has it exchanged now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +62,6 @@ class ChipEncoder:
         self.dimensions = space.dimensions
         self.threshold = space.mirror_threshold if mirror else space.threshold
         self._space, self._cut, self._net = space, cut, net
-
-    def prepare(self) -> None:
-        """Loads now what is otherwise loaded beside the work, once many faces were encoded.
-
-        Takes a second, and ten the first time on a machine. From then on equal faces give equal encodings, to
-        the last bit.
-        """
-        if isinstance(self._net, Preparable):
-            self._net.prepare()
 
     def encode(self, bgr: BgrImage, faces: Faces) -> Encodings:
         """float32[n, d], row i for face i of this image."""

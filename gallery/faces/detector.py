@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
@@ -14,11 +15,11 @@ from gallery.faces.types import BgrImage, Faces
 
 if TYPE_CHECKING:
     from gallery.faces.mtcnn.carry import OutputNet
+    from gallery.faces.mtcnn.cascade import Nets
+
+logger = logging.getLogger(__name__)
 
 ENGINES = ("auto", "compiled", "torch", "openvino", "openvino-bf16")
-
-COMPILED = ("compiled", "openvino")
-"""Of these, those whose nets, or the first of them, are compiled beside the work."""
 
 
 class EngineUnavailable(ValueError):
@@ -53,17 +54,6 @@ class MtcnnDetector:
         self.device = resolve(device)
         self.engine = resolve_engine(engine, self.device)
         self._cascade = _cascade(self.device, self.engine, min_face_px, thresholds)
-
-    def prepare(self) -> None:
-        """Loads now what is otherwise loaded beside the work, after the first picture.
-
-        Takes a second or two, and ten the first time on a machine. From then on the same picture gives the
-        same answer to the last bit, however often it is asked.
-        """
-        if self.engine in COMPILED:
-            from gallery.faces.mtcnn import compiler
-
-            compiler.load()
 
     def detect(self, images: Sequence[BgrImage]) -> list[Faces]:
         """One Faces an image, the largest face first; sizes may differ."""
@@ -113,21 +103,38 @@ def _cascade(device: str, engine: str, min_face_px: int, thresholds: tuple[float
         from gallery.faces.mtcnn.packed import PackedCascade
 
         return PackedCascade(min_face_px, thresholds, device)
-    from gallery.faces.mtcnn import compiler
-    from gallery.faces.mtcnn.cascade import Cascade, Nets
-    from gallery.faces.mtcnn.soon_compiled import SoonCompiled
-    from gallery.faces.mtcnn.torch_nets import TorchNets
+    from gallery.faces.mtcnn.cascade import Cascade
+    from gallery.faces.mtcnn.referee import Referee
 
-    nets: Nets = TorchNets()
-    referee = nets
+    return Cascade(_nets(engine), min_face_px, thresholds, None if engine == "torch" else Referee())
+
+
+def _nets(engine: str) -> Nets:
+    compiled = _compiled() if engine in ("compiled", "openvino") else None
     if engine.startswith("openvino"):
+        from gallery.faces.mtcnn.first_compiled import FirstCompiled
         from gallery.faces.mtcnn.openvino_nets import OpenVinoNets
 
         nets = OpenVinoNets(screened=engine == "openvino-bf16")
-    if engine not in COMPILED:
-        return Cascade(nets, min_face_px, thresholds, referee)
-    soon = SoonCompiled(nets, first_only=engine == "openvino")
-    return Cascade(soon, min_face_px, thresholds, referee, compiler.load_soon)
+        return FirstCompiled(compiled, nets) if compiled else nets
+    if compiled:
+        return compiled
+    from gallery.faces.mtcnn.torch_nets import TorchNets
+
+    return TorchNets()
+
+
+def _compiled() -> Nets | None:
+    from gallery.faces.machine_code import NoMachineCode
+
+    try:
+        # Where there is no LLVM, this import says so.
+        from gallery.faces.mtcnn.compiled.nets import CompiledNets
+
+        return CompiledNets()
+    except NoMachineCode as reason:
+        logger.warning("finding faces takes twice as long: %s", reason)
+        return None
 
 
 def _finished(faces: Faces, image: BgrImage) -> Faces:

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import re
 import sys
+from pathlib import Path
+
+from gallery.faces.threads import count
+
+DRIVER_FILES = ("/dev/nvidiactl", "/dev/nvmap", "/dev/dxg", "/dev/kfd")
+"""One of them is there where PyTorch may find a GPU on Linux: NVIDIA's driver, Jetson, WSL, AMD's ROCm."""
 
 DEVICE_PATTERN = re.compile(r"auto|cpu|cuda(:\d+)?")
 
@@ -16,7 +22,7 @@ def resolve(device: str) -> str:
     """The device really used, "cpu" or "cuda:0" and so on; "auto" is the first usable GPU, else the CPU."""
     if not DEVICE_PATTERN.fullmatch(device):
         raise DeviceUnavailable(f"device must be auto, cpu, cuda or cuda:N, not {device!r}")
-    if device == "cpu":
+    if device == "cpu" or (device == "auto" and not _has_driver()):
         return "cpu"
     problem = _cuda_problem(_cuda_index(device))
     if problem is None:
@@ -28,11 +34,11 @@ def resolve(device: str) -> str:
 
 def describe(device: str) -> str:
     """A resolved device in words, for the log and for `visaged doctor`."""
+    if device == "cpu":
+        threads = count()
+        return f"CPU, {threads} thread{'' if threads == 1 else 's'}"
     import torch
 
-    if device == "cpu":
-        threads = torch.get_num_threads()
-        return f"CPU, {threads} thread{'' if threads == 1 else 's'}"
     index = _cuda_index(device)
     return f"CUDA {index}: {torch.cuda.get_device_name(index)}"
 
@@ -45,6 +51,11 @@ def gpu_bytes() -> int | None:
         return None
     reserved = [int(torch.cuda.memory_reserved(index)) for index in range(torch.cuda.device_count())]
     return sum(reserved)
+
+
+def _has_driver() -> bool:
+    """Whether it is worth asking PyTorch for a GPU: importing it takes seconds and half a gigabyte."""
+    return sys.platform != "linux" or any(Path(file).exists() for file in DRIVER_FILES)
 
 
 def _cuda_index(device: str) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from gallery.faces import aligner, dlib_structure, models
 from gallery.faces.chip_encoder import (
     ChipEncoder,
@@ -14,6 +16,8 @@ from gallery.faces.chip_encoder import (
     openvino_is_missing,
 )
 from gallery.faces.device import resolve
+
+logger = logging.getLogger(__name__)
 
 ALIGNMENTS = ("mtcnn", "dlib")
 ENGINES = ("auto", "compiled", "torch", "dlib", "openvino")
@@ -96,15 +100,27 @@ def _dlib_net(engine: str, device: str) -> Net:
     resnet = dlib_structure.read(models.DLIB_RESNET.read())
     if engine == "openvino":
         return _openvino_net(resnet)
+    return (_compiled_net(resnet) if engine == "compiled" else None) or _torch_net(resnet, device)
+
+
+def _compiled_net(resnet: dlib_structure.Resnet) -> Net | None:
+    from gallery.faces.machine_code import NoMachineCode
+
+    try:
+        # Where there is no LLVM, this import says so.
+        from gallery.faces.dlib_compiled.net import CompiledResnet
+
+        return CompiledResnet(resnet)
+    except NoMachineCode as reason:
+        logger.warning("encoding takes twice as long: %s", reason)
+        return None
+
+
+def _torch_net(resnet: dlib_structure.Resnet, device: str) -> Net:
     from gallery.faces.dlib_resnet import DlibResnet
     from gallery.faces.torch_runner import TorchRunner
 
-    on_torch = TorchRunner(DlibResnet(resnet, device), device)
-    if engine == "torch":
-        return on_torch
-    from gallery.faces.dlib_compiled.net import SoonCompiled
-
-    return SoonCompiled(resnet, on_torch)
+    return TorchRunner(DlibResnet(resnet, device), device)
 
 
 def _openvino_net(resnet: dlib_structure.Resnet) -> Net:
@@ -113,6 +129,6 @@ def _openvino_net(resnet: dlib_structure.Resnet) -> Net:
         from gallery.faces.openvino_runner import OpenvinoRunner
     except ModuleNotFoundError:
         raise openvino_is_missing("openvino") from None
-    from torch import get_num_threads
+    from gallery.faces import threads
 
-    return OpenvinoRunner(graph(resnet), get_num_threads())
+    return OpenvinoRunner(graph(resnet), threads.count())

@@ -33,11 +33,6 @@ class FaceEngine:
         """Only encodings of one model are comparable."""
         return self.encoder.model
 
-    def prepare(self) -> None:
-        """Loads all there is to load; from then on equal pictures give equal answers, to the last bit."""
-        self.detector.prepare()
-        self.encoder.prepare()
-
     def analyse(self, images: Sequence[BgrImage]) -> list[Analysis]:
         """One Analysis an image; sizes may differ, and the detector sees them as one batch."""
         found = self.detector.detect(images)

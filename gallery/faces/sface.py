@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from gallery.faces import models
+from gallery.faces import models, threads
 from gallery.faces.chip_encoder import ChipEncoder, Net, Space, landmark_cut, one_of, openvino_is_missing
 from gallery.faces.convolution import Convolution
 from gallery.faces.device import resolve
@@ -128,7 +128,7 @@ def _openvino_net(engine: str, net: SfaceNet) -> Net:
         raise openvino_is_missing(engine) from None
     precision = "bf16" if engine == "openvino-bf16" else "f32"
     whole_numbers = engine == "openvino-int8"
-    return OpenvinoRunner(graph(net, whole_numbers), torch.get_num_threads(), precision, OPENVINO_CHUNK)
+    return OpenvinoRunner(graph(net, whole_numbers), threads.count(), precision, OPENVINO_CHUNK)
 
 
 def _content(weights: str | None) -> tuple[bytes, str]:

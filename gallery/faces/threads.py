@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import cache
 from pathlib import Path
 
 CPU_FOLDER = Path("/sys/devices/system/cpu")
@@ -25,30 +26,41 @@ SWITCH_INTERVAL_S = 0.001
 it at every operation: beside a thread that computes in Python a face took 52 ms to encode, with this 19."""
 
 
+_given: int | None = None
+
+
+def count() -> int:
+    """How many threads a library may use: as configured, or else the physical cores."""
+    return _given or physical_cores()
+
+
 def configure(threads: int | None) -> int:
     """Limit every library, loaded or still to come, here and in child processes; None: the physical cores.
 
     Call it before torch, OpenCV and numpy are imported where that is possible: how OpenMP's threads wait is
     read once, when its library loads.
     """
-    count = physical_cores() if threads is None else threads
-    if count < 1:
-        raise ValueError(f"threads must be at least 1, not {count}")
+    given = physical_cores() if threads is None else threads
+    if given < 1:
+        raise ValueError(f"threads must be at least 1, not {given}")
+    global _given
+    _given = given
     for variable in LIBRARY_VARIABLES:
-        os.environ[variable] = str(count)
+        os.environ[variable] = str(given)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     if "torch" in sys.modules:
         import torch
 
-        torch.set_num_threads(count)
+        torch.set_num_threads(given)
     if "cv2" in sys.modules:
         import cv2
 
-        cv2.setNumThreads(count)
-    return count
+        cv2.setNumThreads(given)
+    return given
 
 
+@cache
 def physical_cores() -> int:
     """Cores this process may run on, hyper-threads counted once."""
     allowed = _allowed_cpus()

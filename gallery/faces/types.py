@@ -44,9 +44,6 @@ class Faces:
 class Detector(Protocol):
     """Finds faces."""
 
-    def prepare(self) -> None:
-        """Loads all there is to load; from then on equal pictures give equal answers, to the last bit."""
-
     def detect(self, images: Sequence[BgrImage]) -> list[Faces]:
         """One Faces an image; sizes may differ."""
 
@@ -64,9 +61,6 @@ class Encoder(Protocol):
     @property
     def threshold(self) -> float:
         """The encoder's own Euclidean distance up to which two encodings count as one person."""
-
-    def prepare(self) -> None:
-        """Loads all there is to load; from then on equal faces give equal encodings, to the last bit."""
 
     def encode(self, bgr: BgrImage, faces: Faces) -> Encodings:
         """One row a face of this image."""

@@ -31,9 +31,6 @@ class NoNets:
         self.free = threading.Event()
         self.free.set()
 
-    def prepare(self) -> None:
-        """There is nothing to load."""
-
     def detect(self, images: Sequence[BgrImage]) -> list[Faces]:
         """No face, once it is free."""
         self.free.wait()

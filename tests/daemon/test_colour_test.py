@@ -19,9 +19,6 @@ class Exchanging:
     def __init__(self, inner: Detector) -> None:
         self._inner = inner
 
-    def prepare(self) -> None:
-        self._inner.prepare()
-
     def detect(self, images: Sequence[BgrImage]) -> list[Faces]:
         return self._inner.detect([np.ascontiguousarray(image[:, :, ::-1]) for image in images])
 

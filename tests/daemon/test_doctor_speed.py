@@ -24,9 +24,6 @@ class Recorded:
         self.engine = f"{engine} on {device}"
         self.asked.append(self.engine)
 
-    def prepare(self) -> None:
-        self.asked.append("prepare")
-
     def detect(self, images: Sequence[BgrImage]) -> list[Faces]:
         assert [image.shape for image in images] == [(720, 1280, 3)]
         self.asked.append("detect")
@@ -55,4 +52,4 @@ def test_what_the_first_pictures_load_is_not_counted(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(gallery.faces.device, "resolve", lambda asked: "cpu")
     monkeypatch.setattr(gallery.faces.detector, "MtcnnDetector", Recorded)
     list(doctor._speed(Config()))
-    assert Recorded.asked == ["auto on cpu", "prepare", *["detect"] * (doctor.SPEED_RUNS + 1)]
+    assert Recorded.asked == ["auto on cpu", *["detect"] * (doctor.SPEED_RUNS + 1)]

@@ -34,9 +34,6 @@ class Waiting:
         self.error: Exception | None = None
         self._engine = engine
 
-    def prepare(self) -> None:
-        pass
-
     def detect(self, images: Sequence[BgrImage]) -> list[Faces]:
         assert self.allowed.wait(60)
         self.searched.append(len(images))

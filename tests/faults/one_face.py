@@ -26,9 +26,6 @@ FACE_PX = 60
 class OneFace:
     """Finds it wherever it is asked to look."""
 
-    def prepare(self) -> None:
-        """Nothing to load."""
-
     def detect(self, images: Sequence[BgrImage]) -> list[Faces]:
         return [_faces([_middle(bgr)]) for bgr in images]
 
@@ -44,9 +41,6 @@ class OnePerson:
 
     model = "one-face-0123456789abcdef"
     threshold = 0.5
-
-    def prepare(self) -> None:
-        """Nothing to load."""
 
     def encode(self, bgr: BgrImage, faces: Faces) -> Encodings:
         return np.tile(np.eye(1, 128, dtype=np.float32), (len(faces), 1))

@@ -41,9 +41,6 @@ class PaintedDetector:
         self.batches.append(len(images))
         return [self._detect_one(bgr) for bgr in images]
 
-    def prepare(self) -> None:
-        """Nothing to load."""
-
     def refine(self, images: Sequence[BgrImage], boxes: Sequence[NDArray[np.float32]]) -> list[Faces]:
         raise NotImplementedError("stills are not tracked")
 
@@ -70,9 +67,6 @@ class PaintedEncoder:
 
     def __init__(self, model: str = MODEL) -> None:
         self.model = model
-
-    def prepare(self) -> None:
-        pass
 
     def encode(self, bgr: BgrImage, faces: Faces) -> Encodings:
         middles = ((faces.boxes[:, :2] + faces.boxes[:, 2:]) / 2).astype(int)

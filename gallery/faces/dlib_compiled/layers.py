@@ -10,8 +10,8 @@ import numpy as np
 from numba.extending import register_jitable
 
 from gallery.faces.dlib_compiled.level import Level
+from gallery.faces.machine_code.processor import LANES, beside, block
 from gallery.faces.mtcnn.compiled import operations
-from gallery.faces.mtcnn.compiled.vectors import LANES, beside, block
 
 ZERO = np.float32(0)
 

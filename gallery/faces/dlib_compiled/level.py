@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gallery.faces.mtcnn.compiled.vectors import beside
+from gallery.faces.machine_code.processor import beside
 
 
 @dataclass(frozen=True, slots=True)

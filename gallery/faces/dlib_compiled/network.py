@@ -2,14 +2,11 @@
 
 Layers are numbered as in the file: 0 is the stem, and every block has two, of which the second, with an even
 number, is added to what came into the block.
-`stamp` is never read: numba keeps what it compiled by the values that a function closes over, and so by it.
 """
 
 # mypy: disable-error-code="no-untyped-def"
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import numpy as np
 from numba.extending import register_jitable
@@ -33,47 +30,42 @@ halve_a, halve_b, halve_c, halve_d = halved(A, B), halved(B, C), halved(C, D), h
 join_border, join_pixel = joined(D, 3), joined(E, 1)
 
 
-def encode(stamp: str) -> Callable[..., None]:
-    def run(chips, weights, biases, projection, encodings) -> None:
-        """uint8[n, 150, 150, 3] -> float32[n, 128]."""
-        stamp  # noqa: B018
-        faces = len(chips)
-        relu, same = np.zeros(CHANNELS, np.float32), np.ones(CHANNELS, np.float32)
-        pixels, products = np.zeros(ROOM, np.float32), np.zeros(ROOM, np.float32)
-        b, b_inner = np.zeros(faces * B_FACE, np.float32), np.zeros(faces * B_FACE, np.float32)
-        begin(chips, weights, biases, relu, pixels, products, b, b_inner)
-        for layer in range(8, 15):
-            source, result = (b_inner, b) if layer % 2 == 0 else (b, b_inner)
-            on_b(source, faces, weights[layer], biases[layer], relu, result, layer % 2 == 0, pixels, products)
-        c, c_inner = np.zeros(faces * C_FACE, np.float32), np.zeros(faces * C_FACE, np.float32)
-        b_to_c(b, faces, weights[15], biases[15], relu, c_inner)
-        halve_b(b, faces, c)
-        for layer in range(16, 21):
-            source, result = (c_inner, c) if layer % 2 == 0 else (c, c_inner)
-            on_c(source, faces, weights[layer], biases[layer], relu, result, layer % 2 == 0, pixels, products)
-        d, d_inner = np.zeros(faces * D_FACE, np.float32), np.zeros(faces * D_FACE, np.float32)
-        d_border = np.zeros(faces * D_FACE, np.float32)
-        c_to_d(c, faces, weights[21], biases[21], relu, d_inner)
-        halve_c(c, faces, d)
-        on_border(d_inner, faces, weights[22], biases[22], same, d_border)
-        join_border(d_border, faces, d)
-        for layer in range(23, 27):
-            source, result = (d_inner, d) if layer % 2 == 0 else (d, d_inner)
-            on_d(source, faces, weights[layer], biases[layer], relu, result, layer % 2 == 0, pixels, products)
-        finish(d, faces, weights, biases, relu, same, projection, encodings)
-
-    return run
+def encode(chips, faces, weights, biases, projection, encodings) -> None:
+    """uint8[n * 150 * 150 * 3] -> float32[n, 128]."""
+    relu, same = np.zeros(CHANNELS, np.float32), np.ones(CHANNELS, np.float32)
+    pixels, products = np.zeros(ROOM, np.float32), np.zeros(ROOM, np.float32)
+    b, b_inner = np.zeros(faces * B_FACE, np.float32), np.zeros(faces * B_FACE, np.float32)
+    begin(chips, faces, weights, biases, relu, pixels, products, b, b_inner)
+    for layer in range(8, 15):
+        source, result = (b_inner, b) if layer % 2 == 0 else (b, b_inner)
+        on_b(source, faces, weights[layer], biases[layer], relu, result, layer % 2 == 0, pixels, products)
+    c, c_inner = np.zeros(faces * C_FACE, np.float32), np.zeros(faces * C_FACE, np.float32)
+    b_to_c(b, faces, weights[15], biases[15], relu, c_inner)
+    halve_b(b, faces, c)
+    for layer in range(16, 21):
+        source, result = (c_inner, c) if layer % 2 == 0 else (c, c_inner)
+        on_c(source, faces, weights[layer], biases[layer], relu, result, layer % 2 == 0, pixels, products)
+    d, d_inner = np.zeros(faces * D_FACE, np.float32), np.zeros(faces * D_FACE, np.float32)
+    d_border = np.zeros(faces * D_FACE, np.float32)
+    c_to_d(c, faces, weights[21], biases[21], relu, d_inner)
+    halve_c(c, faces, d)
+    on_border(d_inner, faces, weights[22], biases[22], same, d_border)
+    join_border(d_border, faces, d)
+    for layer in range(23, 27):
+        source, result = (d_inner, d) if layer % 2 == 0 else (d, d_inner)
+        on_d(source, faces, weights[layer], biases[layer], relu, result, layer % 2 == 0, pixels, products)
+    finish(d, faces, weights, biases, relu, same, projection, encodings)
 
 
 @register_jitable
-def begin(chips, weights, biases, relu, pixels, products, b, b_inner) -> None:
+def begin(chips, faces, weights, biases, relu, pixels, products, b, b_inner) -> None:
     """Face by face, as the first level's pixels just fit into a core's own cache."""
     source = np.empty(SIZE_PX * SIZE_PX * 3, np.float32)
     a, a_inner = np.zeros(A_FACE, np.float32), np.zeros(A_FACE, np.float32)
-    for face in range(len(chips)):
-        chip = chips[face].reshape(source.size)
+    for face in range(faces):
+        first = face * source.size
         for place in range(source.size):
-            source[place] = chip[place]
+            source[place] = chips[first + place]
         on_pixels(source, weights[0], biases[0], relu, a)
         for layer in range(1, 7):
             inner, result = (a_inner, a) if layer % 2 == 0 else (a, a_inner)

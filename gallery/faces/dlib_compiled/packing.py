@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from gallery.faces.dlib_compiled.level import A, B, C, D, E, Level
 from gallery.faces.dlib_structure import Filters, Resnet
+from gallery.faces.machine_code.processor import block
 from gallery.faces.models import ModelUnusable
 from gallery.faces.mtcnn.compiled import winograd
-from gallery.faces.mtcnn.compiled.vectors import block
 
 Floats = NDArray[np.float32]
 

@@ -75,10 +75,10 @@ def canvas(height: int, width: int, min_face_px: int, device: str) -> Canvas | N
     for index, level in enumerate(placed):
         rows, columns = windows(height, level.height), windows(width, level.width)
         part = np.s_[level.top : level.top + level.height, level.left : level.left + level.width]
-        areas[part] = np.outer(rows.lengths.numpy(), columns.lengths.numpy())
+        areas[part] = np.outer(rows.lengths, columns.lengths)
         corners = [(y, x) for y in (rows.ends, rows.starts) for x in (columns.ends, columns.starts)]
         for corner, (y, x) in enumerate(corners):
-            places[corner][part] = (y[:, None] * (width + 2) + x).numpy()
+            places[corner][part] = y[:, None] * (width + 2) + x
         # The row after the convolution's last is pooled with it where their number is odd.
         cut[level.top + level.height - 2 : level.top + level.height - 1, part[1]] = True
         cut[part[0], level.left + level.width - 2 : level.left + level.width - 1] = True

@@ -7,9 +7,7 @@ from typing import Protocol
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from gallery.faces.mtcnn import boxes as box
 from gallery.faces.mtcnn.geometry import ONET_PX
@@ -30,8 +28,8 @@ Numbers = NDArray[np.float32]
 class OutputNet(Protocol):
     """The last of the three nets."""
 
-    def decide(self, crops: Tensor) -> tuple[Numbers, Numbers, Numbers]:
-        """float32[n, 3, 48, 48] -> scores[n], offsets[n, 4], landmarks[n, 5, 2] in parts of the box."""
+    def decide(self, crops: Numbers) -> tuple[Numbers, Numbers, Numbers]:
+        """float32[n, 48, 48, 3] -> scores[n], offsets[n, 4], landmarks[n, 5, 2] in parts of the box."""
 
 
 def carry(net: OutputNet, images: Sequence[BgrImage], boxes: Sequence[NDArray[np.float32]]) -> list[Faces]:
@@ -80,10 +78,8 @@ def _shrunk(squares: NDArray[np.float32], share: float) -> NDArray[np.float32]:
 def _decide(
     net: OutputNet, crops: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-    with torch.inference_mode():
-        tensor = torch.from_numpy(crops).permute(0, 3, 1, 2)
-        parts = [net.decide(some) for some in torch.split(tensor, CHUNK)]
-        scores, offsets, shares = (np.concatenate(outputs) for outputs in zip(*parts, strict=True))
+    parts = [net.decide(crops[first : first + CHUNK]) for first in range(0, len(crops), CHUNK)]
+    scores, offsets, shares = (np.concatenate(outputs) for outputs in zip(*parts, strict=True))
     return scores, offsets, shares
 
 

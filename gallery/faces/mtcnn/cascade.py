@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from gallery.faces.memory import Tidier
 from gallery.faces.mtcnn import boxes as box
@@ -21,8 +19,6 @@ from gallery.faces.types import BgrImage, Faces
 
 CHUNK = 32
 """Crops that RNet and ONet take at a time: few enough for a core's caches, and work for every core."""
-FEW_CALLS = 5
-"""Loading the compiled nets takes as long as they save in a dozen."""
 ROUNDING = 1e-5
 """How much scores of RNet and ONet may differ from one library to another; five times what was seen."""
 LEVEL_OVERLAP = 0.5
@@ -34,18 +30,31 @@ Numbers = NDArray[np.float32]
 
 
 class Nets(Protocol):
-    """The three nets on some engine; crops are BGR from 0 to 255 in channels-last memory."""
+    """The three nets on some engine; pixels are BGR from 0 to 255."""
 
     def propose(
         self, integral: IntegralImage, strip: Strip, threshold: float
     ) -> tuple[NDArray[np.int64], Numbers, Numbers]:
         """Of the strip's k candidates: cells int64[k] by row, scores[k], offsets[k, 4]."""
 
-    def refine(self, crops: Tensor) -> tuple[Numbers, Numbers]:
-        """float32[n, 3, 24, 24] -> scores[n], offsets[n, 4]."""
+    def crops(self, integral: IntegralImage, boxes: NDArray[np.int64], side: int) -> Numbers:
+        """IntegralImage.crops, or the same faster."""
 
-    def decide(self, crops: Tensor) -> tuple[Numbers, Numbers, Numbers]:
-        """float32[n, 3, 48, 48] -> scores[n], offsets[n, 4], landmarks[n, 5, 2] in parts of the box."""
+    def refine(self, crops: Numbers) -> tuple[Numbers, Numbers]:
+        """float32[n, 24, 24, 3] -> scores[n], offsets[n, 4]."""
+
+    def decide(self, crops: Numbers) -> tuple[Numbers, Numbers, Numbers]:
+        """float32[n, 48, 48, 3] -> scores[n], offsets[n, 4], landmarks[n, 5, 2] in parts of the box."""
+
+
+class Scorer(Protocol):
+    """RNet's and ONet's scores alone."""
+
+    def refine(self, crops: Numbers) -> Numbers:
+        """float32[n, 24, 24, 3] -> scores[n]."""
+
+    def decide(self, crops: Numbers) -> Numbers:
+        """float32[n, 48, 48, 3] -> scores[n]."""
 
 
 class Cascade:
@@ -56,26 +65,17 @@ class Cascade:
         nets: Nets,
         min_face_px: int,
         thresholds: tuple[float, float, float],
-        referee: Nets | None = None,
-        later: Callable[[], None] = lambda: None,
+        referee: Scorer | None = None,
     ) -> None:
-        """`referee` has the last word on crops with a score that nets may put on either side of a threshold.
-
-        `later` is called once it seems worth it, so that a few pictures have their answers sooner.
-        """
+        """`referee` has the last word on scores that nets may put on either side of a threshold."""
         self.nets = nets
-        self._referee = referee or nets
-        self._later = later
+        self._referee = referee
         self._min_face_px = min_face_px
         self._thresholds = thresholds
-        self._calls = 0
         self._tidier = Tidier()
 
     def detect(self, pictures: Sequence[BgrImage]) -> list[Faces]:
         """One Faces a picture; boxes may reach beyond it and are in no order."""
-        self._calls += 1
-        if self._calls > FEW_CALLS:
-            self._later()
         self._tidier.saw(picture.shape for picture in pictures)
         integrals = each(IntegralImage, [(picture,) for picture in pictures])
         return self._decide(integrals, self._refine(integrals, self._propose(integrals)))
@@ -110,10 +110,11 @@ class Cascade:
         return refined.at(box.squared(box.moved(refined.boxes, refined.offsets)))
 
     def _refine_some(self, integrals: Sequence[IntegralImage], seen: Candidates) -> Candidates:
-        crops = _crops(integrals, seen, RNET_PX)
+        crops = self._crops(integrals, seen, RNET_PX)
         scores, offsets = self.nets.refine(crops)
-        if len(close := _close(scores, self._thresholds[1])):
-            scores[close] = self._referee.refine(crops)[0][close]
+        close = _close(scores, self._thresholds[1])
+        if self._referee and len(close):
+            scores[close] = self._referee.refine(crops[close])
         return Candidates(seen.boxes, scores, offsets, seen.pictures).take(scores > self._thresholds[1])
 
     def _decide(self, integrals: Sequence[IntegralImage], refined: Candidates) -> list[Faces]:
@@ -131,14 +132,24 @@ class Cascade:
     def _decide_some(
         self, integrals: Sequence[IntegralImage], seen: Candidates
     ) -> tuple[Candidates, Numbers]:
-        crops = _crops(integrals, seen, ONET_PX)
+        crops = self._crops(integrals, seen, ONET_PX)
         scores, offsets, shares = self.nets.decide(crops)
-        if len(close := _close(scores, self._thresholds[2])):
-            scores[close] = self._referee.decide(crops)[0][close]
+        close = _close(scores, self._thresholds[2])
+        if self._referee and len(close):
+            scores[close] = self._referee.decide(crops[close])
         passed = scores > self._thresholds[2]
         landmarks = shares * box.sizes(seen.boxes, added_px=1)[:, None] + seen.boxes[:, None, :2] - 1
         decided = Candidates(box.moved(seen.boxes, offsets), scores, offsets, seen.pictures)
         return decided.take(passed), landmarks[passed]
+
+    def _crops(self, integrals: Sequence[IntegralImage], candidates: Candidates, side: int) -> Numbers:
+        """What a net sees of the candidates: float32[n, side, side, 3]."""
+        pixels = _pixels(integrals, candidates)
+        crops = [
+            self.nets.crops(integrals[picture], pixels[candidates.pictures == picture], side)
+            for picture in np.unique(candidates.pictures)
+        ]
+        return crops[0] if len(crops) == 1 else np.concatenate(crops)
 
 
 def _close(scores: Numbers, threshold: float) -> NDArray[np.intp]:
@@ -152,16 +163,6 @@ def _chunks(
     pixels = _pixels(integrals, candidates)
     inside = candidates.take(np.all(pixels[:, 2:] > pixels[:, :2], axis=1))
     return [(integrals, inside.take(slice(first, first + CHUNK))) for first in range(0, len(inside), CHUNK)]
-
-
-def _crops(integrals: Sequence[IntegralImage], candidates: Candidates, side: int) -> Tensor:
-    """What a net sees of the candidates: float32[n, 3, side, side]."""
-    pixels = _pixels(integrals, candidates)
-    crops = [
-        integrals[picture].crops(pixels[candidates.pictures == picture], side)
-        for picture in np.unique(candidates.pictures)
-    ]
-    return crops[0] if len(crops) == 1 else torch.cat(crops)
 
 
 def _pixels(integrals: Sequence[IntegralImage], candidates: Candidates) -> NDArray[np.int64]:

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from gallery.faces.mtcnn import compiler
 from gallery.faces.mtcnn.pyramid import COLOURS, Strip
 from gallery.faces.types import BgrImage
+
+Averages = NDArray[np.float32]
 
 
 class IntegralImage:
@@ -23,48 +22,41 @@ class IntegralImage:
 
     def __init__(self, bgr: BgrImage) -> None:
         self.height, self.width = bgr.shape[:2]
-        # int32[height + 1, width + 1, 3]; the first row and column are 0. One more number lies behind them.
-        self._flat = np.empty((self.height + 1) * (self.width + 1) * COLOURS + 1, np.int32)
-        sums = self._flat[:-1].reshape(self.height + 1, self.width + 1, COLOURS)
-        cv2.integral(bgr, sums, sdepth=cv2.CV_32S)
-        self._sums = torch.from_numpy(sums)
+        self.flat = np.empty((self.height + 1) * (self.width + 1) * COLOURS + 1, np.int32)
+        """The running sums, row by row, and one number more: int32[(height + 1) * (width + 1) * 3 + 1]. Those
+        of the first row and column are 0."""
+        self._sums = self.flat[:-1].reshape(self.height + 1, self.width + 1, COLOURS)
+        cv2.integral(bgr, self._sums, sdepth=cv2.CV_32S)
 
-    def strip(self, strip: Strip) -> Tensor:
-        """Rows of a pyramid level: float32[1, 3, rows, columns], channels-last."""
+    def strip(self, strip: Strip) -> Averages:
+        """Rows of a pyramid level: float32[1, rows, columns, 3]."""
         rows, columns = strip.rows, strip.columns
-        stripes = self._sums.index_select(0, rows.ends) - self._sums.index_select(0, rows.starts)
-        sums = stripes.index_select(1, columns.ends) - stripes.index_select(1, columns.starts)
+        stripes = self._sums.take(rows.ends, 0) - self._sums.take(rows.starts, 0)
+        sums = stripes.take(columns.ends, 1) - stripes.take(columns.starts, 1)
         # Two divisions, as interpolate does it, to the last bit.
-        averages = sums.flatten(1) / strip.row_lengths / strip.column_lengths
-        return averages.view(1, len(averages), -1, 3).permute(0, 3, 1, 2)
+        averages: Averages = sums.astype(np.float32)
+        averages /= rows.lengths[:, None, None]
+        averages /= columns.lengths[:, None]
+        return averages[None]
 
-    def crops(self, boxes: NDArray[np.int64], side: int) -> Tensor:
-        """Boxes int64[n, 4], the ends exclusive, as float32[n, 3, side, side], channels-last."""
-        if compiled := compiler.ready():
-            averages = torch.from_numpy(compiled.crops(self.flat(), self.width, boxes, side))
-        else:
-            averages = self._gathered_crops(torch.from_numpy(boxes), side)
-        return averages.view(len(boxes), side, side, 3).permute(0, 3, 1, 2)
-
-    def flat(self) -> NDArray[np.int32]:
-        """The running sums, row by row, and one number more: int32[(height + 1) * (width + 1) * 3 + 1]."""
-        return self._flat
-
-    def _gathered_crops(self, boxes: Tensor, side: int) -> Tensor:
-        index = torch.arange(side + 1)
+    def crops(self, boxes: NDArray[np.int64], side: int) -> Averages:
+        """Boxes int64[n, 4], the ends exclusive, as float32[n, side, side, 3]."""
+        index = np.arange(side + 1)
         # int64[n, 2, side]: of each box along its width and along its height.
         first, length = boxes[:, :2, None], (boxes[:, 2:] - boxes[:, :2])[:, :, None]
         starts = first + index[:-1] * length // side
         ends = first - (-index[1:] * length // side)
-        lengths = (ends - starts).float()
+        lengths = (ends - starts).astype(np.float32)
         left, right = starts[:, 0, None, :], ends[:, 0, None, :]
         top, bottom = starts[:, 1, :, None] * (self.width + 1), ends[:, 1, :, None] * (self.width + 1)
         sums = (
             self._at(bottom + right) - self._at(bottom + left) - self._at(top + right) + self._at(top + left)
         )
-        across = lengths[:, 0].repeat_interleave(3, 1)[:, None, :]
-        return sums.view(-1, side, 3 * side) / lengths[:, 1, :, None] / across
+        averages = sums.astype(np.float32)
+        averages /= lengths[:, 1, :, None, None]
+        averages /= lengths[:, 0, None, :, None]
+        return averages
 
-    def _at(self, places: Tensor) -> Tensor:
+    def _at(self, places: NDArray[np.int64]) -> NDArray[np.int32]:
         """int32[places, 3]: the running sums there."""
-        return self._sums.view(-1, 3).index_select(0, places.flatten())
+        return self._sums.reshape(-1, COLOURS).take(places, 0)

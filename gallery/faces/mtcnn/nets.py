@@ -1,8 +1,7 @@
 """MTCNN's three nets as facenet-pytorch trained them, rearranged so that they run fast with the same results.
 
 What is rearranged, everywhere exactly but for the last bits of float32:
-- Inputs are BGR from 0 to 255; RGB and (x - 127.5) / 128 are folded into the first convolution.
-- The two outputs of each softmax become their difference: softmax(a, b)[1] = sigmoid(b - a).
+- What folding.py folds into the weights.
 - Channels are padded to a multiple of 16 with zeros where a CPU is faster so.
 - Tensors are channels-last; the first dense layer takes them in that order.
 """
@@ -13,13 +12,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from gallery.faces.mtcnn import weights
+from gallery.faces.mtcnn import folding
+from gallery.faces.mtcnn.weights import NetName
 
 COLOURS = 3
 BELOW_ALL = -1e4
 """Less than anything that the first convolution gives, and far from overflowing in the next."""
-PIXEL_MEAN = 127.5
-PIXEL_RANGE = 128.0
 
 
 class ProposalNet(nn.Module):
@@ -32,16 +30,16 @@ class ProposalNet(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        tensors = weights.load("pnet")
-        first = on_pixels(tensors["conv1.weight"], tensors["conv1.bias"])
-        self.conv1 = Convolution(*first, tensors["prelu1.weight"], padded=False)
+        tensors = _tensors("pnet")
+        self.conv1 = Convolution(
+            tensors["conv1.weight"], tensors["conv1.bias"], tensors["prelu1.weight"], padded=False
+        )
         self.conv2 = Convolution(
             tensors["conv2.weight"], tensors["conv2.bias"], tensors["prelu2.weight"], padded=False
         )
         self.conv3 = Convolution(tensors["conv3.weight"], tensors["conv3.bias"], tensors["prelu3.weight"])
-        face, face_bias = difference(tensors["conv4_1.weight"], tensors["conv4_1.bias"])
-        hold(self, "face_weight", face.flatten())
-        hold(self, "face_bias", face_bias)
+        hold(self, "face_weight", tensors["conv4_1.weight"].flatten())
+        hold(self, "face_bias", tensors["conv4_1.bias"])
         hold(self, "offset_weight", tensors["conv4_2.weight"].flatten(1))
         hold(self, "offset_bias", tensors["conv4_2.bias"])
 
@@ -64,16 +62,16 @@ class PackedProposalNet(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        tensors = weights.load("pnet")
-        first = on_pixels(tensors["conv1.weight"], tensors["conv1.bias"])
-        self.conv1 = Convolution(*first, tensors["prelu1.weight"], padded=False)
+        tensors = _tensors("pnet")
+        self.conv1 = Convolution(
+            tensors["conv1.weight"], tensors["conv1.bias"], tensors["prelu1.weight"], padded=False
+        )
         self.conv2 = Convolution(
             tensors["conv2.weight"], tensors["conv2.bias"], tensors["prelu2.weight"], padded=False
         )
         self.conv3 = Convolution(tensors["conv3.weight"], tensors["conv3.bias"], tensors["prelu3.weight"])
-        weight, bias = difference(tensors["conv4_1.weight"], tensors["conv4_1.bias"])
-        hold(self, "weight", torch.cat([weight, tensors["conv4_2.weight"]]))
-        hold(self, "bias", torch.cat([bias, tensors["conv4_2.bias"]]))
+        for part in ("weight", "bias"):
+            hold(self, part, torch.cat([tensors[f"conv4_1.{part}"], tensors[f"conv4_2.{part}"]]))
 
     def forward(self, bgr: Tensor, cut: Tensor) -> Tensor:
         """float32[n, 3, h, w] -> [n, 5, rows, columns]: logit, four offsets."""
@@ -87,9 +85,8 @@ class RefinementNet(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        tensors = weights.load("rnet")
-        first = on_pixels(tensors["conv1.weight"], tensors["conv1.bias"])
-        self.conv1 = Convolution(*first, tensors["prelu1.weight"])
+        tensors = _tensors("rnet")
+        self.conv1 = Convolution(tensors["conv1.weight"], tensors["conv1.bias"], tensors["prelu1.weight"])
         self.conv2 = Convolution(tensors["conv2.weight"], tensors["conv2.bias"], tensors["prelu2.weight"])
         self.conv3 = Convolution(tensors["conv3.weight"], tensors["conv3.bias"], tensors["prelu3.weight"])
         self.dense = _Dense(tensors, "dense4", "prelu4", channels=64, side=3)
@@ -107,9 +104,8 @@ class OutputNet(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        tensors = weights.load("onet")
-        first = on_pixels(tensors["conv1.weight"], tensors["conv1.bias"])
-        self.conv1 = Convolution(*first, tensors["prelu1.weight"])
+        tensors = _tensors("onet")
+        self.conv1 = Convolution(tensors["conv1.weight"], tensors["conv1.bias"], tensors["prelu1.weight"])
         self.conv2 = Convolution(tensors["conv2.weight"], tensors["conv2.bias"], tensors["prelu2.weight"])
         self.conv3 = Convolution(tensors["conv3.weight"], tensors["conv3.bias"], tensors["prelu3.weight"])
         self.conv4 = Convolution(tensors["conv4.weight"], tensors["conv4.bias"], tensors["prelu4.weight"])
@@ -174,9 +170,8 @@ class _Outputs(nn.Module):
 
     def __init__(self, tensors: dict[str, Tensor], face: str, others: list[str]) -> None:
         super().__init__()
-        weight, bias = difference(tensors[f"{face}.weight"], tensors[f"{face}.bias"])
-        hold(self, "weight", torch.cat([weight, *(tensors[f"{name}.weight"] for name in others)]))
-        hold(self, "bias", torch.cat([bias, *(tensors[f"{name}.bias"] for name in others)]))
+        for part in ("weight", "bias"):
+            hold(self, part, torch.cat([tensors[f"{name}.{part}"] for name in (face, *others)]))
 
     def forward(self, hidden: Tensor) -> Tensor:
         return functional.linear(hidden, self.weight, self.bias)
@@ -187,15 +182,8 @@ def hold(module: nn.Module, name: str, tensor: Tensor) -> None:
     module.register_buffer(name, tensor.clone(memory_format=layout))
 
 
-def on_pixels(weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
-    """The first convolution for BGR pixels from 0 to 255 instead of RGB from -1 to 1."""
-    scaled = weight.flip(1).double() / PIXEL_RANGE
-    return scaled.float(), (bias - PIXEL_MEAN * scaled.sum((1, 2, 3))).float()
-
-
-def difference(weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
-    """Of a softmax over (no face, face), what its second output's sigmoid needs."""
-    return weight[1:] - weight[:1], bias[1:] - bias[:1]
+def _tensors(net: NetName) -> dict[str, Tensor]:
+    return {name: torch.from_numpy(values) for name, values in folding.load(net).items()}
 
 
 def maximum(hidden: Tensor, size: int) -> Tensor:

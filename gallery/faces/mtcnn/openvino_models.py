@@ -4,35 +4,33 @@ from __future__ import annotations
 
 import numpy as np
 import openvino as ov
-import torch
+from numpy.typing import NDArray
 from openvino import opset13 as ops
-from torch import Tensor
 
-from gallery.faces.mtcnn import weights
+from gallery.faces.mtcnn import folding
 from gallery.faces.mtcnn.geometry import ONET_PX, RNET_PX
-from gallery.faces.mtcnn.nets import difference, on_pixels
+from gallery.faces.mtcnn.weights import Weights
 
 ANY = -1
 """A side that each call chooses."""
+PARTS = ("weight", "bias")
 
-Tensors = dict[str, Tensor]
+Floats = NDArray[np.float32]
 
 
 def pnet() -> ov.Model:
     """[n, h, w, 3] -> [n, 5, rows, columns]: logit, four offsets."""
-    tensors = _tensors("pnet")
+    tensors = folding.load("pnet")
     pixels, hidden = _input(ANY, ANY)
     hidden = _pooled(_activated(hidden, tensors, "1"), 2)
     hidden = _activated(_activated(hidden, tensors, "2"), tensors, "3")
-    weight, bias = difference(tensors["conv4_1.weight"], tensors["conv4_1.bias"])
-    weight = torch.cat([weight, tensors["conv4_2.weight"]])
-    bias = torch.cat([bias, tensors["conv4_2.bias"]])
-    return ov.Model([_convolved(hidden, weight, bias)], [pixels], "pnet")
+    outputs = _convolved(hidden, *_joined(tensors, ["conv4_1", "conv4_2"]))
+    return ov.Model([outputs], [pixels], "pnet")
 
 
 def rnet() -> ov.Model:
     """[n, 24, 24, 3] -> [n, 5]: logit, four offsets."""
-    tensors = _tensors("rnet")
+    tensors = folding.load("rnet")
     pixels, hidden = _input(RNET_PX, RNET_PX)
     hidden = _pooled(_activated(hidden, tensors, "1"), 3)
     hidden = _pooled(_activated(hidden, tensors, "2"), 3)
@@ -43,7 +41,7 @@ def rnet() -> ov.Model:
 
 def onet() -> ov.Model:
     """[n, 48, 48, 3] -> [n, 15]: logit, four offsets, five x, five y."""
-    tensors = _tensors("onet")
+    tensors = folding.load("onet")
     pixels, hidden = _input(ONET_PX, ONET_PX)
     hidden = _pooled(_activated(hidden, tensors, "1"), 3)
     hidden = _pooled(_activated(hidden, tensors, "2"), 3)
@@ -53,26 +51,20 @@ def onet() -> ov.Model:
     return ov.Model([outputs], [pixels], "onet")
 
 
-def _tensors(net: weights.NetName) -> Tensors:
-    tensors = weights.load(net)
-    first = on_pixels(tensors["conv1.weight"], tensors["conv1.bias"])
-    return tensors | dict(zip(("conv1.weight", "conv1.bias"), first, strict=True))
-
-
 def _input(height: int, width: int) -> tuple[ov.op.Parameter, ov.Node]:
     pixels = ops.parameter([ANY, height, width, 3], dtype=np.float32)
     return pixels, ops.transpose(pixels, ops.constant([0, 3, 1, 2]))
 
 
-def _activated(hidden: ov.Node, tensors: Tensors, layer: str) -> ov.Node:
+def _activated(hidden: ov.Node, tensors: Weights, layer: str) -> ov.Node:
     """Convolution and PReLU."""
     convolved = _convolved(hidden, tensors[f"conv{layer}.weight"], tensors[f"conv{layer}.bias"])
-    return ops.prelu(convolved, ops.constant(tensors[f"prelu{layer}.weight"].numpy()))
+    return ops.prelu(convolved, ops.constant(tensors[f"prelu{layer}.weight"]))
 
 
-def _convolved(hidden: ov.Node, weight: Tensor, bias: Tensor) -> ov.Node:
-    convolved = ops.convolution(hidden, ops.constant(weight.numpy()), [1, 1], [0, 0], [0, 0], [1, 1])
-    return ops.add(convolved, ops.constant(bias.view(1, -1, 1, 1).numpy()))
+def _convolved(hidden: ov.Node, weight: Floats, bias: Floats) -> ov.Node:
+    convolved = ops.convolution(hidden, ops.constant(weight), [1, 1], [0, 0], [0, 0], [1, 1])
+    return ops.add(convolved, ops.constant(bias.reshape(1, -1, 1, 1)))
 
 
 def _pooled(hidden: ov.Node, size: int) -> ov.Output:
@@ -87,16 +79,19 @@ def _flat(hidden: ov.Node) -> ov.Node:
     )
 
 
-def _dense(hidden: ov.Node, tensors: Tensors, layer: str, outputs: list[str]) -> ov.Node:
+def _dense(hidden: ov.Node, tensors: Weights, layer: str, outputs: list[str]) -> ov.Node:
     """A dense layer, its PReLU, and all outputs as one."""
     hidden = _multiplied(hidden, tensors[f"dense{layer}.weight"], tensors[f"dense{layer}.bias"])
-    hidden = ops.prelu(hidden, ops.constant(tensors[f"prelu{layer}.weight"].numpy()))
-    face = difference(tensors[f"{outputs[0]}.weight"], tensors[f"{outputs[0]}.bias"])
-    weight = torch.cat([face[0], *(tensors[f"{name}.weight"] for name in outputs[1:])])
-    bias = torch.cat([face[1], *(tensors[f"{name}.bias"] for name in outputs[1:])])
-    return _multiplied(hidden, weight, bias)
+    hidden = ops.prelu(hidden, ops.constant(tensors[f"prelu{layer}.weight"]))
+    return _multiplied(hidden, *_joined(tensors, outputs))
 
 
-def _multiplied(hidden: ov.Node, weight: Tensor, bias: Tensor) -> ov.Node:
-    product = ops.matmul(hidden, ops.constant(weight.numpy()), transpose_a=False, transpose_b=True)
-    return ops.add(product, ops.constant(bias.view(1, -1).numpy()))
+def _joined(tensors: Weights, layers: list[str]) -> tuple[Floats, Floats]:
+    """Weights and bias of several layers as one."""
+    weight, bias = (np.concatenate([tensors[f"{layer}.{part}"] for layer in layers]) for part in PARTS)
+    return weight, bias
+
+
+def _multiplied(hidden: ov.Node, weight: Floats, bias: Floats) -> ov.Node:
+    product = ops.matmul(hidden, ops.constant(weight), transpose_a=False, transpose_b=True)
+    return ops.add(product, ops.constant(bias.reshape(1, -1)))

@@ -13,14 +13,13 @@ import numpy as np
 import openvino as ov
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
-from torch import Tensor
 
 from gallery.faces.mtcnn import openvino_models as models
 from gallery.faces.mtcnn import workers
+from gallery.faces.mtcnn.folding import logit, sigmoid
 from gallery.faces.mtcnn.geometry import CELL_PX, STRIDE_PX
 from gallery.faces.mtcnn.integral import IntegralImage
 from gallery.faces.mtcnn.pyramid import Strip
-from gallery.faces.mtcnn.torch_nets import logit, sigmoid
 
 Numbers = NDArray[np.float32]
 
@@ -45,7 +44,7 @@ class OpenVinoNets:
     def propose(
         self, integral: IntegralImage, strip: Strip, threshold: float
     ) -> tuple[NDArray[np.int64], Numbers, Numbers]:
-        pixels = integral.strip(strip).permute(0, 2, 3, 1).numpy()
+        pixels = integral.strip(strip)
         least = logit(threshold)
         if self._screen:
             cells, found = self._screened(self._screen, pixels, least)
@@ -55,12 +54,15 @@ class OpenVinoNets:
             found = outputs[:, cells].T
         return cells, sigmoid(found[:, 0]), found[:, 1:]
 
-    def refine(self, crops: Tensor) -> tuple[Numbers, Numbers]:
-        outputs = self._rnet.on_some(crops.permute(0, 2, 3, 1).numpy())
+    def crops(self, integral: IntegralImage, boxes: NDArray[np.int64], side: int) -> Numbers:
+        return integral.crops(boxes, side)
+
+    def refine(self, crops: Numbers) -> tuple[Numbers, Numbers]:
+        outputs = self._rnet.on_some(crops)
         return sigmoid(outputs[:, 0]), outputs[:, 1:].copy()
 
-    def decide(self, crops: Tensor) -> tuple[Numbers, Numbers, Numbers]:
-        outputs = self._onet.on_some(crops.permute(0, 2, 3, 1).numpy())
+    def decide(self, crops: Numbers) -> tuple[Numbers, Numbers, Numbers]:
+        outputs = self._onet.on_some(crops)
         landmarks = outputs[:, 5:].reshape(-1, 2, 5).transpose(0, 2, 1)
         return sigmoid(outputs[:, 0]), outputs[:, 1:5].copy(), landmarks.copy()
 

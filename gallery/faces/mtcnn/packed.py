@@ -23,7 +23,7 @@ from gallery.faces.mtcnn.canvas import canvas
 from gallery.faces.mtcnn.cascade import STAGE_OVERLAP
 from gallery.faces.mtcnn.nets import OutputNet
 from gallery.faces.mtcnn.packed_stages import Room, Stages, told
-from gallery.faces.mtcnn.torch_nets import Numbers, decided
+from gallery.faces.mtcnn.torch_nets import Numbers, channels_last, decided
 from gallery.faces.types import BgrImage, Faces
 
 PIXELS_AT_ONCE = 8_000_000
@@ -51,10 +51,10 @@ class DeviceOutputNet:
         self._onet = onet
         self._device = device
 
-    def decide(self, crops: Tensor) -> tuple[Numbers, Numbers, Numbers]:
-        """float32[n, 3, 48, 48] -> scores[n], offsets[n, 4], landmarks[n, 5, 2] in parts of the box."""
-        with _exact_float32():
-            return decided(self._onet(crops.to(self._device)).cpu())
+    def decide(self, crops: Numbers) -> tuple[Numbers, Numbers, Numbers]:
+        """float32[n, 48, 48, 3] -> scores[n], offsets[n, 4], landmarks[n, 5, 2] in parts of the box."""
+        with torch.inference_mode(), _exact_float32():
+            return decided(self._onet(channels_last(crops).to(self._device)).cpu())
 
 
 class PackedCascade:

@@ -16,9 +16,9 @@ from torch.nn import functional
 
 from gallery.faces.mtcnn.canvas import TIE, Canvas
 from gallery.faces.mtcnn.cascade import LEVEL_OVERLAP, STAGE_OVERLAP
+from gallery.faces.mtcnn.folding import logit
 from gallery.faces.mtcnn.geometry import ONET_PX, RNET_PX
 from gallery.faces.mtcnn.nets import OutputNet, PackedProposalNet, RefinementNet
-from gallery.faces.mtcnn.torch_nets import logit
 
 FOUND = 15
 """Numbers a box: score, left, top, right, bottom, five x and y in turn."""

@@ -8,9 +8,7 @@ from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from gallery.faces.mtcnn.geometry import CELL_PX, STRIDE_PX
 
@@ -31,15 +29,15 @@ REMEMBERED_SIZES = 16
 class Windows:
     """Along one axis, the half-open range of source pixels that each output pixel averages."""
 
-    starts: Tensor
+    starts: NDArray[np.int64]
     """int64[n]"""
-    ends: Tensor
+    ends: NDArray[np.int64]
     """int64[n], exclusive"""
 
     @property
-    def lengths(self) -> Tensor:
+    def lengths(self) -> NDArray[np.float32]:
         """float32[n], in pixels."""
-        return (self.ends - self.starts).float()
+        return (self.ends - self.starts).astype(np.float32)
 
 
 Flat = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]
@@ -62,10 +60,6 @@ class Strip:
     """Along the picture's height."""
     columns: Windows
     """Along its width."""
-    row_lengths: Tensor
-    """float32[rows, 1]: how many of the picture's rows each row averages."""
-    column_lengths: Tensor
-    """float32[3 * columns]: the same across, once a colour."""
     windows: tuple[Flat, Flat]
     """The same for the compiled nets, down and across: where in the flat running sums windows lie."""
 
@@ -89,7 +83,7 @@ def cells(length: int) -> int:
 
 def windows(length: int, count: int) -> Windows:
     """How `interpolate(mode="area")` divides an axis: windows may overlap by a pixel."""
-    index = torch.arange(count)
+    index = np.arange(count)
     return Windows(index * length // count, -(-(index + 1) * length // count))
 
 
@@ -110,14 +104,13 @@ def _strips(scale: float, width: int, rows: Windows, columns: Windows) -> Iterat
     for first, last in pairwise(edges):
         seen = slice(STRIDE_PX * first, STRIDE_PX * (last - 1) + CELL_PX)
         part = Windows(rows.starts[seen], rows.ends[seen])
-        lengths = columns.lengths.repeat_interleave(COLOURS)
         # The even columns first.
-        order = torch.arange(len(columns.starts))
-        order = torch.cat([order[::2], order[1::2]])
+        order = np.arange(len(columns.starts))
+        order = np.concatenate([order[::2], order[1::2]])
         dealt = Windows(columns.starts[order], columns.ends[order])
         flat = _flat(part, COLOURS * (width + 1)), _flat(dealt, COLOURS)
-        yield Strip(scale, first, last - first, across, part, columns, part.lengths[:, None], lengths, flat)
+        yield Strip(scale, first, last - first, across, part, columns, flat)
 
 
 def _flat(windows: Windows, apart: int) -> Flat:
-    return (windows.starts * apart).numpy(), (windows.ends * apart).numpy(), windows.lengths.numpy()
+    return windows.starts * apart, windows.ends * apart, windows.lengths

@@ -6,59 +6,56 @@ and all wait when another program takes one; with whole strips and whole chunks 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier, Lock, local
 from typing import TypeVar, TypeVarTuple
 
-import torch
+from gallery.faces import threads as libraries
 
 Arguments = TypeVarTuple("Arguments")
 Result = TypeVar("Result")
 
 _lock = Lock()
 _own = local()
-_pools: dict[int, ThreadPoolExecutor] = {}
+_pools: dict[tuple[int, bool], ThreadPoolExecutor] = {}
 
 
 def each(function: Callable[[*Arguments], Result], tasks: Sequence[tuple[*Arguments]]) -> list[Result]:
-    """The function's result for each task, in order, on as many threads as torch was given.
-
-    Gradients are never recorded.
-    """
+    """The function's result for each task, in order, on as many threads as libraries were given."""
     threads = count()
     if threads == 1 or len(tasks) < 2:
-        return [_alone(function, task) for task in tasks]
-    return list(_pool(threads).map(lambda task: _alone(function, task), tasks))
+        return [function(*task) for task in tasks]
+    return list(_pool(threads).map(lambda task: function(*task), tasks))
 
 
 def count() -> int:
-    """How many threads work side by side: as many as torch was given, also when one of them asks."""
-    threads: int = getattr(_own, "threads", 0) or torch.get_num_threads()
+    """How many threads work side by side, also when one of them asks."""
+    threads: int = getattr(_own, "threads", 0) or libraries.count()
     return threads
 
 
-def _alone(function: Callable[[*Arguments], Result], task: tuple[*Arguments]) -> Result:
-    with torch.inference_mode():
-        return function(*task)
-
-
 def _pool(threads: int) -> ThreadPoolExecutor:
-    """The threads that work; torch computes on one core in each of them."""
+    """The threads that work; torch, where it is loaded, computes on one core in each of them."""
+    with_torch = "torch" in sys.modules
     with _lock:
-        if threads not in _pools:
+        if (threads, with_torch) not in _pools:
             pool = ThreadPoolExecutor(threads, "mtcnn")
             started = Barrier(threads)
-            list(pool.map(_compute_alone, [threads] * threads, [started] * threads))
-            # Threads to come elsewhere take the last number that was set.
-            torch.set_num_threads(threads)
-            _pools[threads] = pool
-        return _pools[threads]
+            list(pool.map(_compute_alone, [threads] * threads, [started] * threads, [with_torch] * threads))
+            if with_torch:
+                # Threads to come elsewhere take the last number that was set.
+                sys.modules["torch"].set_num_threads(threads)
+            _pools[threads, with_torch] = pool
+        return _pools[threads, with_torch]
 
 
-def _compute_alone(threads: int, started: Barrier) -> None:
+def _compute_alone(threads: int, started: Barrier, with_torch: bool) -> None:
     _own.threads = threads
-    # A thread takes the last number set for all when it first asks, and only then keeps one of its own.
-    torch.get_num_threads()
-    torch.set_num_threads(1)
+    if with_torch:
+        torch = sys.modules["torch"]
+        # A thread takes the last number set for all when it first asks, and only then keeps one of its own.
+        torch.get_num_threads()
+        torch.set_num_threads(1)
     started.wait()

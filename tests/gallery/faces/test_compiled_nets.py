@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
-from typing import Any
 
-import numba
 import numpy as np
 import pytest
 import torch
@@ -17,10 +16,7 @@ from hypothesis import strategies as some
 from numpy.typing import NDArray
 from torch.nn.functional import conv2d
 
-from gallery.faces import compiling
-from gallery.faces.mtcnn import compiler
-from gallery.faces.mtcnn.compiled import areas
-from gallery.faces.mtcnn.compiled.nets import CROPS, CompiledNets
+from gallery.faces.mtcnn.compiled.nets import CompiledNets
 from gallery.faces.mtcnn.compiled.winograd import WEIGHTS, transformed
 from gallery.faces.mtcnn.integral import IntegralImage
 from gallery.faces.mtcnn.pyramid import strips
@@ -30,29 +26,29 @@ from tests.conftest import REPOSITORY
 side = some.integers(12, 140)
 
 
+@cache
 def compiled() -> CompiledNets:
-    compiler.load()
-    nets = compiler.ready()
-    assert nets is not None
-    return nets
+    return CompiledNets()
+
+
+@cache
+def reference() -> TorchNets:
+    return TorchNets()
 
 
 def noise(height: int, width: int, seed: int = 0) -> NDArray[np.uint8]:
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
 
 
-def crops(count: int, px: int) -> torch.Tensor:
-    pixels = np.random.default_rng(count).uniform(0, 255, (count, px, px, 3)).astype(np.float32)
-    return torch.from_numpy(pixels).permute(0, 3, 1, 2)
+def crops(count: int, px: int) -> NDArray[np.float32]:
+    return np.random.default_rng(count).uniform(0, 255, (count, px, px, 3)).astype(np.float32)
 
 
-@torch.inference_mode()
 def assert_same_proposals(height: int, width: int, smallest: int, threshold: float) -> None:
     integral = IntegralImage(noise(height, width))
-    reference = TorchNets()
     for level in strips(height, width, smallest):
         for strip in level:
-            expected = reference.propose(integral, strip, threshold)
+            expected = reference().propose(integral, strip, threshold)
             found = compiled().propose(integral, strip, threshold)
             np.testing.assert_array_equal(found[0], expected[0])
             np.testing.assert_allclose(found[1], expected[1], atol=1e-5)
@@ -82,17 +78,15 @@ def test_no_cell_passes_a_threshold_of_one() -> None:
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 11, 12, 13, 32, 33])
-@torch.inference_mode()
 def test_rnet_and_onet_are_pytorchs_for_any_number_of_crops(count: int) -> None:
     small, large = crops(count, 24), crops(count, 48)
-    expected = [*TorchNets().refine(small), *TorchNets().decide(large)]
+    expected = [*reference().refine(small), *reference().decide(large)]
     found = [*compiled().refine(small), *compiled().decide(large)]
-    for ours, reference in zip(found, expected, strict=True):
+    for ours, theirs in zip(found, expected, strict=True):
         assert ours.dtype == np.float32
-        np.testing.assert_allclose(ours, reference, atol=2e-5)
+        np.testing.assert_allclose(ours, theirs, atol=2e-5)
 
 
-@torch.inference_mode()
 def test_what_a_crop_gets_does_not_depend_on_its_neighbours() -> None:
     pixels = crops(20, 48)
     together = compiled().decide(pixels)
@@ -137,6 +131,12 @@ def matrices(results: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     return np.array(before).T, np.array(after).T
 
 
+def test_crops_that_are_not_in_one_piece_are_judged_too() -> None:
+    small = crops(6, 24)
+    for ours, theirs in zip(compiled().refine(small[::2]), reference().refine(small[::2]), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=2e-5)
+
+
 OTHER_PROCESSORS = {
     "8 lanes": ("x86-64-v3", "+avx,+avx2,+fma,+sse4.2"),
     "4 lanes": ("x86-64", "+sse2"),
@@ -150,7 +150,7 @@ def test_processors_with_shorter_vectors_compute_the_same(processor: str, tmp_pa
     code = """
 import sys
 from tests.gallery.faces import test_compiled_nets as tests
-from gallery.faces.mtcnn.compiled.vectors import LANES
+from gallery.faces.machine_code.processor import LANES
 tests.assert_same_proposals(75, 90, 20, 0.0)
 tests.test_rnet_and_onet_are_pytorchs_for_any_number_of_crops(5)
 print(LANES)
@@ -164,23 +164,3 @@ print(LANES)
         env=os.environ | variables,
     )
     assert (done.stdout.split(), done.returncode) == ([processor.split()[0]], 0), done.stderr
-
-
-def test_what_numba_kept_is_found_again_unless_any_line_has_changed(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
-    found = []
-    for made_of in ("these lines", "these lines", "other lines"):
-        function: Any = compiling.compiled(areas.crops(made_of, 24), CROPS)
-        found.append(sum(function.stats.cache_hits.values()))
-    assert found == [0, 1, 0]
-
-
-def test_the_stamp_changes_with_any_of_the_files(tmp_path: Path) -> None:
-    (tmp_path / "layers.py").write_text("one = 1")
-    (tmp_path / "nets.py").write_text("two = 2")
-    before = compiling.stamp(tmp_path)
-    assert compiling.stamp(tmp_path) == before
-    (tmp_path / "layers.py").write_text("one = 3")
-    assert compiling.stamp(tmp_path) != before

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 import torch
 
+from gallery.faces import device, threads
 from gallery.faces.device import DeviceUnavailable, describe, resolve
 
 
@@ -24,12 +27,25 @@ def test_auto_is_the_gpu_if_there_is_one() -> None:
     assert resolve("auto") == ("cuda:0" if torch.cuda.is_available() else "cpu")
 
 
+def test_where_there_is_no_driver_nobody_waits_for_pytorch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(device, "DRIVER_FILES", ["/no/such/driver"])
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert resolve("auto") == "cpu"
+    with pytest.raises(ImportError):
+        resolve("cuda")
+    monkeypatch.setattr(device, "DRIVER_FILES", ["/no/such/driver", "/"])
+    with pytest.raises(ImportError):
+        resolve("auto")
+
+
 def test_a_gpu_that_cannot_compute_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     """As on a driver that is too old for this PyTorch: CUDA is there, and its first operation fails."""
 
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("no kernel image is available\nfor execution")
 
+    monkeypatch.setattr(device, "DRIVER_FILES", ["/"])
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     monkeypatch.setattr(torch, "ones", fail)
@@ -39,7 +55,7 @@ def test_a_gpu_that_cannot_compute_is_not_taken(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_the_cpu_is_described_with_its_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
+    monkeypatch.setattr(threads, "_given", 1)
     assert describe("cpu") == "CPU, 1 thread"
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 4)
+    monkeypatch.setattr(threads, "_given", 4)
     assert describe("cpu") == "CPU, 4 threads"

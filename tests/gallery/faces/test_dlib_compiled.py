@@ -1,8 +1,7 @@
-"""dlib's network as machine code gives dlib's answers; when it is loaded, and what is there until then."""
+"""dlib's network as machine code gives dlib's answers."""
 
 from __future__ import annotations
 
-import logging
 import os
 import subprocess
 import sys
@@ -12,20 +11,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
+from gallery.faces import threads as libraries
 from gallery.faces.aligner import Chips
-from gallery.faces.chip_encoder import Batch
-from gallery.faces.dlib_compiled import net
-from gallery.faces.dlib_compiled.net import CHUNK, LOAD_AFTER, CompiledResnet, SoonCompiled
+from gallery.faces.dlib_compiled.net import CHUNK, CompiledResnet
 from gallery.faces.dlib_compiled.packing import pack
-from gallery.faces.dlib_structure import Resnet
 from gallery.faces.models import ModelUnusable
-from gallery.faces.types import Encodings
 from tests.conftest import REPOSITORY
 from tests.gallery.faces.test_dlib_resnet import dlibs_own, on_torch, real_faces, resnet
 
-pytest.importorskip("numba")
+pytest.importorskip("llvmlite")
 
 
 @cache
@@ -53,18 +48,16 @@ def test_any_number_of_faces_gives_pytorchs_encodings(count: int) -> None:
     np.testing.assert_allclose(found, on_torch()(chips), atol=1e-5)
 
 
-def test_what_a_face_gets_depends_neither_on_its_neighbours_nor_on_the_number_of_threads() -> None:
+def test_what_a_face_gets_depends_neither_on_its_neighbours_nor_on_the_number_of_threads(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     chips = noise(2 * CHUNK + 1)
     together = compiled()(chips)
     for index in (0, 7, 16):
         np.testing.assert_array_equal(compiled()(chips[index : index + 1])[0], together[index])
-    before = torch.get_num_threads()
-    try:
-        for threads in (1, 2, 3):
-            torch.set_num_threads(threads)
-            np.testing.assert_array_equal(compiled()(chips), together)
-    finally:
-        torch.set_num_threads(before)
+    for threads in (1, 2, 3):
+        monkeypatch.setattr(libraries, "_given", threads)
+        np.testing.assert_array_equal(compiled()(chips), together)
 
 
 def test_chips_that_are_not_in_one_piece_are_encoded_too() -> None:
@@ -86,61 +79,6 @@ def test_a_network_of_other_sizes_is_refused() -> None:
         pack(replace(resnet(), blocks=resnet().blocks[:-1]))
 
 
-class Standing:
-    """Stands in, and counts."""
-
-    def __init__(self) -> None:
-        self.faces = 0
-
-    def __call__(self, chips: Batch) -> Encodings:
-        self.faces += len(chips)
-        return np.zeros((len(chips), 128), np.float32)
-
-
-def test_a_few_faces_do_not_wait_and_many_are_faster_by_themselves() -> None:
-    standing = Standing()
-    soon = SoonCompiled(resnet(), standing)
-    few = noise(LOAD_AFTER // 2 - 1)
-    soon(few)
-    assert soon.loading is None
-    soon(few)
-    assert soon.loading is None
-    soon(few)
-    assert soon.loading is not None
-    soon.loading.join()
-    assert standing.faces == 3 * len(few)
-    np.testing.assert_array_equal(soon(few[:1]), compiled()(few[:1]))
-    assert standing.faces == 3 * len(few)
-
-
-def test_who_prepares_gets_machine_code_from_the_first_face_on() -> None:
-    standing = Standing()
-    soon = SoonCompiled(resnet(), standing)
-    soon.prepare()
-    soon.prepare()
-    np.testing.assert_array_equal(soon(noise(1)), compiled()(noise(1)))
-    assert standing.faces == 0
-
-
-def test_without_numba_the_other_net_stays_and_the_log_says_once_what_is_missing(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    def missing(_: Resnet) -> CompiledResnet:
-        raise ModuleNotFoundError("No module named 'numba'")
-
-    monkeypatch.setattr(net, "CompiledResnet", missing)
-    standing = Standing()
-    soon = SoonCompiled(resnet(), standing)
-    with caplog.at_level(logging.WARNING):
-        soon.prepare()
-        soon.prepare()
-        soon(noise(1))
-    assert standing.faces == 1
-    assert [record.getMessage() for record in caplog.records] == [
-        "numba is not usable, so that encoding takes twice as long: No module named 'numba'"
-    ]
-
-
 OTHER_PROCESSORS = {
     "8 lanes": ("x86-64-v3", "+avx,+avx2,+fma,+sse4.2"),
     "4 lanes": ("x86-64", "+sse2"),
@@ -153,7 +91,7 @@ OTHER_PROCESSORS = {
 def test_processors_with_shorter_vectors_compute_the_same(processor: str, tmp_path: Path) -> None:
     name, features = OTHER_PROCESSORS[processor]
     code = """
-from gallery.faces.mtcnn.compiled.vectors import LANES
+from gallery.faces.machine_code.processor import LANES
 from tests.gallery.faces import test_dlib_compiled as tests
 tests.test_any_number_of_faces_gives_pytorchs_encodings(3)
 print(LANES)

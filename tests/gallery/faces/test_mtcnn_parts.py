@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -15,15 +16,23 @@ from numpy.typing import NDArray
 from torch.nn.functional import interpolate
 from torchvision.ops import batched_nms
 
-from gallery.faces.mtcnn import compiler, weights
+from gallery.faces import models
+from gallery.faces.mtcnn import weights
 from gallery.faces.mtcnn.boxes import of_cells, pixels, suppressed, suppressed_by_smaller
+from gallery.faces.mtcnn.compiled.nets import CompiledNets
+from gallery.faces.mtcnn.folding import logit
 from gallery.faces.mtcnn.geometry import CELL_PX
 from gallery.faces.mtcnn.integral import IntegralImage
 from gallery.faces.mtcnn.nets import OutputNet, ProposalNet, RefinementNet
 from gallery.faces.mtcnn.pyramid import CELLS_A_TILE, SCALE_STEP, SMALLEST_FACE_PX, cells, sizes, strips
-from gallery.faces.mtcnn.torch_nets import logit
+from gallery.faces.mtcnn.torch_nets import channels_last
 
 side = some.integers(12, 150)
+
+
+@cache
+def compiled() -> CompiledNets:
+    return CompiledNets()
 
 
 def noise(height: int, width: int, seed: int = 0) -> NDArray[np.uint8]:
@@ -49,19 +58,19 @@ def test_levels_are_interpolates_area_to_the_last_bit(height: int, width: int, s
         expected = interpolate(as_tensor(picture), (level_height, level_width), mode="area")
         for strip in level:
             first = 2 * strip.first_cell
-            part = expected[:, :, first : first + len(strip.row_lengths)]
-            assert torch.equal(integral.strip(strip), part)
+            part = expected[:, :, first : first + len(strip.rows.starts)]
+            assert torch.equal(channels_last(integral.strip(strip)), part)
 
 
 def test_strips_hold_every_row_of_cells_once() -> None:
     for (_, height, width), level in zip(sizes(1080, 1920, 20), strips(1080, 1920, 20), strict=True):
-        rows = [strip.first_cell + row for strip in level for row in range(cells(len(strip.row_lengths)))]
+        rows = [strip.first_cell + row for strip in level for row in range(cells(len(strip.rows.starts)))]
         assert rows == list(range(cells(height)))
         assert all(strip.first_cell % CELLS_A_TILE == 0 for strip in level)
         assert {strip.cells_across for strip in level} == {cells(width)}
 
 
-@pytest.mark.parametrize("by", ["numba", "PyTorch"])
+@pytest.mark.parametrize("by", ["machine code", "numpy"])
 @settings(deadline=None, max_examples=30)
 @given(
     corners=some.lists(some.tuples(side, side, side, side), min_size=1, max_size=20),
@@ -78,11 +87,9 @@ def test_crops_are_interpolates_area_to_the_last_bit(
             for left, top, right, bottom in boxes.tolist()
         ]
     )
-    compiler.load()
-    with pytest.MonkeyPatch.context() as patch:
-        if by == "PyTorch":
-            patch.setattr(compiler, "_ready", None)
-        assert torch.equal(IntegralImage(picture).crops(boxes, crop), expected)
+    integral = IntegralImage(picture)
+    found = integral.crops(boxes, crop) if by == "numpy" else compiled().crops(integral, boxes, crop)
+    assert torch.equal(channels_last(found), expected)
 
 
 @pytest.mark.parametrize(("height", "width"), [(12, 12), (12, 13), (13, 12), (13, 13), (41, 60), (60, 41)])
@@ -167,9 +174,20 @@ def test_a_score_is_the_sigmoid_of_its_logit_also_at_the_ends() -> None:
     assert (logit(0), logit(1)) == (-np.inf, np.inf)
 
 
-def test_weights_that_are_not_there_are_missed_by_name(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(weights, "PACKAGE", "no_such_package")
-    with pytest.raises(weights.WeightsMissing, match=r"does not carry data/pnet\.pt"):
+@pytest.mark.parametrize("net", ["pnet", "rnet", "onet"])
+def test_weights_are_those_that_pytorch_reads(net: weights.NetName) -> None:
+    expected = torch.load(weights.FILES[net][0].locate(), weights_only=True)
+    found = weights.load(net)
+    assert found.keys() == expected.keys()
+    for name, values in found.items():
+        assert torch.equal(torch.from_numpy(values), expected[name]), name
+
+
+def test_a_damaged_file_of_weights_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "pnet.pt"
+    content = bytearray(weights.FILES["pnet"][0].read())
+    content[-1] ^= 1
+    file.write_bytes(content)
+    monkeypatch.setattr(models.ModelFile, "locate", lambda self: file)
+    with pytest.raises(models.ModelUnusable, match="damaged or another model"):
         weights.load("pnet")

@@ -91,17 +91,39 @@ def test_no_thread_is_refused() -> None:
         configure(0)
 
 
-def test_work_side_by_side_comes_back_in_order_and_leaves_torch_as_it_was() -> None:
-    code = """
-import threading, torch
+@pytest.mark.parametrize("torch", [True, False])
+def test_work_side_by_side_comes_back_in_order_on_as_many_threads(torch: bool) -> None:
+    code = f"""
+import sys, threading, time
+if {torch}:
+    import torch
 from gallery.faces.mtcnn.workers import count, each
-torch.set_num_threads(3)
+from gallery.faces.threads import configure
+configure(3)
+together = threading.Barrier(3)
 def work(i):
-    return i, torch.get_num_threads(), count(), torch.is_inference_mode_enabled()
-print(each(work, [(i,) for i in range(9)]) == [(i, 1, 3, True) for i in range(9)])
+    if i < 3:
+        together.wait(60)
+    return i, count()
+print(each(work, [(i,) for i in range(9)]) == [(i, 3) for i in range(9)], "torch" in sys.modules)
+"""
+    assert run(code) == ["True", str(torch)]
+
+
+def test_torch_computes_alone_in_each_thread_of_the_work_and_stays_as_it_was_elsewhere() -> None:
+    code = """
+import threading
+from gallery.faces.mtcnn.workers import each
+from gallery.faces.threads import configure
+configure(3)
+print(each(int, [(i,) for i in range(3)]) == [0, 1, 2])
+import torch
+def work(i):
+    return i, torch.get_num_threads()
+print(each(work, [(i,) for i in range(9)]) == [(i, 1) for i in range(9)])
 later = []
 thread = threading.Thread(target=lambda: later.append(torch.get_num_threads()))
 thread.start(); thread.join()
 print(torch.get_num_threads(), later[0])
 """
-    assert run(code) == ["True", "3", "3"]
+    assert run(code) == ["True", "True", "3", "3"]

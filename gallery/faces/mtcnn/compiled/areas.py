@@ -50,13 +50,19 @@ def average_row(sums, above, below, row_length, columns, stripe, windows, level,
     starts, ends, lengths = columns
     begin, above, below = np.uint64(starts[0]), np.uint64(above), np.uint64(below)
     # Counted without a sign, so that numba need not ask at each number whether it counts from the end.
-    for i in range(begin, np.uint64(ends.max() + 3)):
+    for i in range(begin, np.uint64(last_window(ends) + 3)):
         stripe[i] = sums[below + i] - sums[above + i]
     for column in range(len(starts)):
         subtract_pixels(stripe, ends[column], starts[column], windows, 4 * column)
     even = (len(starts) + 1) // 2
     _divide(windows, row_length, lengths[:even], level, first, plane)
     _divide(windows[4 * even :], row_length, lengths[even:], level, first + plane, plane)
+
+
+@register_jitable
+def last_window(ends) -> int:
+    """Where the row's last window ends: it is the last of the even columns, or of the odd ones."""
+    return max(ends[(len(ends) - 1) // 2], ends[len(ends) - 1])  # type: ignore[no-any-return]
 
 
 @register_jitable
@@ -69,12 +75,11 @@ def _divide(windows, row_length, lengths, level, first, plane) -> None:
         level[red + i] = np.float32(windows[4 * i + 2]) / row_length / lengths[i]
 
 
-def crops(stamp: str, side: int) -> Callable[..., None]:
+def crops(side: int) -> Callable[..., None]:
     row = 3 * side
 
     def average(sums, width, boxes, averages) -> None:
         """Boxes int64[n, 4] of a picture so wide, the ends exclusive, as float32[n * side * side * 3]."""
-        stamp  # noqa: B018
         starts, ends = np.empty(side, np.int64), np.empty(side, np.int64)
         lengths = np.empty(row, np.float32)
         upper, lower = np.zeros(row + 1, np.int32), np.zeros(row + 1, np.int32)

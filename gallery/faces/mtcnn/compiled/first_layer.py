@@ -15,11 +15,10 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from gallery.faces.mtcnn.compiled.vectors import INDEX, INTEGER, LANES, REGISTERS, Code, Value, padded
+from gallery.faces.machine_code.processor import LANES, TOGETHER, padded
+from gallery.faces.mtcnn.compiled.vectors import INDEX, INTEGER, Code, Value
 
 CHANNELS, COLOURS, TAPS = 10, 3, 3
-TOGETHER = 5 if REGISTERS == 32 else 2
-"""Channels whose sums are in registers at a time, each four times."""
 LOWEST = -1e30
 index = types.int64
 

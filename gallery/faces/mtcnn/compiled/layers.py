@@ -11,8 +11,8 @@ from typing import Any
 
 from numba.extending import register_jitable
 
+from gallery.faces.machine_code.processor import LANES, ROWS, beside, block, padded
 from gallery.faces.mtcnn.compiled import operations
-from gallery.faces.mtcnn.compiled.vectors import LANES, beside, block, padded
 
 COLOURS = 3
 
@@ -142,10 +142,6 @@ def pooled(channels: int, size: int, side: int, result_side: int) -> Any:
                     largest(source, begin + vector, side * stride, result, target + vector)
 
     return run
-
-
-ROWS = 12
-"""Of a dense layer, computed together at most: arrays have room for as many more."""
 
 
 def dense(inputs: int, outputs: int) -> Any:

@@ -14,8 +14,9 @@ from typing import Any
 from numba import types
 from numba.extending import intrinsic
 
+from gallery.faces.machine_code.processor import LANES, block, padded
 from gallery.faces.mtcnn.compiled import winograd
-from gallery.faces.mtcnn.compiled.vectors import INDEX, LANES, Code, Value, block, padded
+from gallery.faces.mtcnn.compiled.vectors import INDEX, Code, Value
 
 index = types.int64
 

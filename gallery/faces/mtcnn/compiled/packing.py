@@ -4,28 +4,24 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
-from gallery.faces.mtcnn import weights
+from gallery.faces.machine_code.processor import TOGETHER, block, padded
+from gallery.faces.mtcnn import folding
 from gallery.faces.mtcnn.compiled import winograd
-from gallery.faces.mtcnn.compiled.first_layer import TOGETHER
-from gallery.faces.mtcnn.compiled.vectors import block, padded
-from gallery.faces.mtcnn.nets import difference, on_pixels
+from gallery.faces.mtcnn.weights import Weights
 
 Floats = NDArray[np.float32]
 Packed = tuple[Floats, ...]
-Tensors = dict[str, Tensor]
 
 
 def pnet() -> Packed:
     """As levels.pnet takes them."""
-    tensors = weights.load("pnet")
+    tensors = folding.load("pnet")
     logit, offsets = _outputs(tensors, "conv4_1", ["conv4_2"])
-    weight, bias = on_pixels(tensors["conv1.weight"], tensors["conv1.bias"])
     return (
-        _in_groups(weight.numpy()),
-        bias.numpy(),
-        tensors["prelu1.weight"].numpy(),
+        _in_groups(tensors["conv1.weight"]),
+        tensors["conv1.bias"],
+        tensors["prelu1.weight"],
         *_layer(tensors, "2"),
         *_layer(tensors, "3"),
         _in_blocks(logit),
@@ -37,10 +33,10 @@ def pnet() -> Packed:
 
 def rnet() -> Packed:
     """As crops.rnet takes them."""
-    tensors = weights.load("rnet")
+    tensors = folding.load("rnet")
     weight, bias = _outputs(tensors, "dense5_1", ["dense5_2"])
     return (
-        *_first(tensors),
+        *_layer(tensors, "1"),
         _tiled(tensors, "2", 3),
         *_rest(tensors, "2"),
         *_layer(tensors, "3"),
@@ -52,10 +48,10 @@ def rnet() -> Packed:
 
 def onet() -> Packed:
     """As crops.onet takes them."""
-    tensors = weights.load("onet")
+    tensors = folding.load("onet")
     weight, bias = _outputs(tensors, "dense6_1", ["dense6_2", "dense6_3"])
     return (
-        *_first(tensors),
+        *_layer(tensors, "1"),
         _tiled(tensors, "2", 3),
         *_rest(tensors, "2"),
         _tiled(tensors, "3", 4),
@@ -73,42 +69,35 @@ def _in_groups(weight: Floats) -> Floats:
     return np.ascontiguousarray(groups.transpose(0, 3, 2, 4, 1)).ravel()
 
 
-def _first(tensors: Tensors) -> Packed:
-    weight, bias = on_pixels(tensors["conv1.weight"], tensors["conv1.bias"])
-    return _in_blocks(weight.numpy()), _filled_to(bias.numpy()), _filled_to(tensors["prelu1.weight"].numpy())
-
-
-def _layer(tensors: Tensors, layer: str) -> Packed:
+def _layer(tensors: Weights, layer: str) -> Packed:
     """Weights, bias and slopes of a convolution."""
-    return _in_blocks(tensors[f"conv{layer}.weight"].numpy()), *_rest(tensors, layer)
+    return _in_blocks(tensors[f"conv{layer}.weight"]), *_rest(tensors, layer)
 
 
-def _rest(tensors: Tensors, layer: str) -> Packed:
-    return tuple(_filled_to(tensors[name].numpy()) for name in (f"conv{layer}.bias", f"prelu{layer}.weight"))
+def _rest(tensors: Weights, layer: str) -> Packed:
+    return tuple(_filled_to(tensors[name]) for name in (f"conv{layer}.bias", f"prelu{layer}.weight"))
 
 
-def _tiled(tensors: Tensors, layer: str, results: int) -> Floats:
-    places = winograd.transformed(tensors[f"conv{layer}.weight"].numpy(), results)
+def _tiled(tensors: Weights, layer: str, results: int) -> Floats:
+    places = winograd.transformed(tensors[f"conv{layer}.weight"], results)
     return np.concatenate([_in_blocks(place[:, :, None, None]) for place in places])
 
 
-def _dense(tensors: Tensors, layer: str, side: int) -> Packed:
+def _dense(tensors: Weights, layer: str, side: int) -> Packed:
     """Trained on (channels, width, height), taken as (height, width, channels)."""
-    weight = tensors[f"dense{layer}.weight"].numpy()
+    weight = tensors[f"dense{layer}.weight"]
     in_order = weight.reshape(len(weight), side, side, -1).transpose(0, 2, 1, 3)
     return (
         _in_blocks(in_order.reshape(*weight.shape, 1, 1)),
-        _filled_to(tensors[f"dense{layer}.bias"].numpy()),
-        _filled_to(tensors[f"prelu{layer}.weight"].numpy()),
+        _filled_to(tensors[f"dense{layer}.bias"]),
+        _filled_to(tensors[f"prelu{layer}.weight"]),
     )
 
 
-def _outputs(tensors: Tensors, face: str, others: list[str]) -> tuple[Floats, Floats]:
+def _outputs(tensors: Weights, face: str, others: list[str]) -> tuple[Floats, Floats]:
     """All of a net's outputs as one layer, the logit first: weights [outputs, inputs, 1, 1] and bias."""
-    first = difference(tensors[f"{face}.weight"], tensors[f"{face}.bias"])
     weight, bias = (
-        np.concatenate([of_face.numpy(), *(tensors[f"{name}.{part}"].numpy() for name in others)])
-        for of_face, part in zip(first, ("weight", "bias"), strict=True)
+        np.concatenate([tensors[f"{name}.{part}"] for name in (face, *others)]) for part in ("weight", "bias")
     )
     return weight.reshape(*weight.shape[:2], 1, 1), bias
 

@@ -7,62 +7,18 @@ length, with all sums held in registers.
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numba
-from llvmlite import binding, ir
+from llvmlite import ir
 from numba.core import cgutils
+
+from gallery.faces.machine_code.processor import LANES
 
 FLOAT, INTEGER, INDEX = ir.FloatType(), ir.IntType(32), ir.IntType(64)
 
 Value = Any
 """Something computed, in LLVM's terms; llvmlite has no types of its own."""
-
-
-def vector_unit() -> tuple[int, int]:
-    """How many floats a vector of this processor holds, and how many vectors it has at hand."""
-    has = _features()
-    if platform.machine().lower() in ("aarch64", "arm64"):
-        return 4, 32
-    if {"avx512f", "avx512vl"} <= has:
-        return 16, 32
-    return (8, 16) if "avx" in has else (4, 16)
-
-
-def _features() -> set[str]:
-    """Of the processor that numba compiles for."""
-    given: str | None = getattr(numba.config, "CPU_FEATURES", None)
-    if given is not None:
-        return {name[1:] for name in given.split(",") if name.startswith("+")}
-    try:
-        return {name for name, there in binding.get_host_cpu_features().items() if there}
-    except RuntimeError:
-        return set()
-
-
-LANES, REGISTERS = vector_unit()
-
-
-def block(channels: int) -> int:
-    """How many of a layer's channels are computed at a time: one to three vectors."""
-    vectors = -(-channels // LANES)
-    if vectors == 1:
-        return LANES
-    return 3 * LANES if vectors % 2 and vectors % 3 == 0 and REGISTERS == 32 else 2 * LANES
-
-
-def padded(channels: int) -> int:
-    """How many floats a pixel takes: whole blocks."""
-    return -(-channels // block(channels)) * block(channels)
-
-
-def beside(channels: int, width: int) -> int:
-    """How many of `width` pixels are computed beside each other: few rounds, with all sums in registers."""
-    vectors = block(channels) // LANES
-    most = min((REGISTERS - vectors - 1) // vectors, width)
-    return min(range(1, most + 1), key=lambda count: -(-width // count) * (count + 1))
 
 
 class Code:

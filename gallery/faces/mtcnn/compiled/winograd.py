@@ -9,11 +9,13 @@ photographs by more than 1e-5.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gallery.faces.mtcnn.compiled.vectors import Code, Value
+if TYPE_CHECKING:
+    from gallery.faces.mtcnn.compiled.vectors import Code, Value
 
 WEIGHTS = {
     2: np.array([[1, 0, 0], [1 / 2, 1 / 2, 1 / 2], [1 / 2, -1 / 2, 1 / 2], [0, 0, 1]]),

@@ -27,9 +27,6 @@ class Brightness:
     model = NEW
     threshold = 0.5
 
-    def prepare(self) -> None:
-        """There is nothing to load."""
-
     def encode(self, bgr: BgrImage, faces: Faces) -> Encodings:
         """Of each face."""
         return np.array([[bgr.mean() / 255, *box[:2] / 100] for box in faces.boxes], np.float32)

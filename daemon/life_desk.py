@@ -6,11 +6,12 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Protocol
 
 from daemon import events
+from daemon.answer_desk import to_changes
 from daemon.control_messages import Json
 from daemon.errors import UsageError
 from daemon.journal_tables import FAILURES
@@ -18,7 +19,7 @@ from daemon.samples import Sample
 from daemon.sitting import Progress
 from daemon.strangers import Acquaintance
 from daemon.studio import Studio
-from gallery import care
+from gallery import care, consent
 from gallery.enrolment import Enrolled, EnrolmentReport
 from gallery.enrolment_plan import Refused
 from gallery.people import NewReference, PersonName, clean_name
@@ -47,9 +48,12 @@ class Life:
     def __init__(self, remote: Asked) -> None:
         self._ask = remote.ask
 
-    def begin(self, camera: str, name: str) -> str:
-        """Somebody who gets this name sits before this camera; the sitting's id. UsageError, NameRefused."""
-        return str(self._ask("sit", camera=camera, name=name))
+    def begin(self, camera: str, name: str, terms: Json | None = None) -> str:
+        """Somebody who gets this name sits before this camera; the sitting's id.
+
+        UsageError, NameRefused; TermsRefused where somebody new needs consent noted.
+        """
+        return str(self._ask("sit", camera=camera, name=name, terms=terms))
 
     def look(self, sitting: str) -> Progress:
         """How far it is; to be asked a few times a second. UsageError where the camera went away."""
@@ -97,7 +101,10 @@ def operations(gallery: Gallery, model: str, studio: Studio) -> dict[str, Callab
     """What the control socket answers, by the names of the operations."""
 
     def sit(request: Json) -> object:
-        clean_name(str(request["name"]))
+        name, terms = clean_name(str(request["name"])), to_changes(request.get("terms"))
+        if gallery.requires_consent and all(person.name != name for person in gallery.people()):
+            # Nobody shall sit in vain.
+            consent.check_new(name, terms)
         return studio.begin(str(request["camera"]))
 
     def enroll_sitting(request: Json) -> object:
@@ -105,7 +112,8 @@ def operations(gallery: Gallery, model: str, studio: Studio) -> dict[str, Callab
             raise UsageError("the sitting is not done")
         camera, sitting = studio.take(str(request["sitting"]))
         references = [_reference(each, model, f"{camera}, {each.what}") for each in sitting.kept]
-        return asdict(_enroll(gallery, str(request["name"]), references, camera))
+        terms = to_changes(request.get("terms"))
+        return asdict(_enroll(gallery, str(request["name"]), references, terms, {"camera": camera}))
 
     def leave_sitting(request: Json) -> object:
         studio.leave(str(request["sitting"]))
@@ -124,7 +132,11 @@ def operations(gallery: Gallery, model: str, studio: Studio) -> dict[str, Callab
             for number, each in enumerate(stranger.samples, 1)
         ]
         strict = bool(request["strict"])
-        report = _enroll(gallery, str(request["name"]), references, stranger.camera, strict=strict)
+        if not references:
+            raise UsageError(f"stranger {stranger.number} was never seen well enough to be enrolled")
+        terms = to_changes(request.get("terms"))
+        detail = {"camera": stranger.camera, "stranger": stranger.id}
+        report = _enroll(gallery, str(request["name"]), references, terms, detail, strict=strict)
         referred = 0
         if report.enrolled:
             studio.strangers.forget(stranger.id)
@@ -145,17 +157,23 @@ def operations(gallery: Gallery, model: str, studio: Studio) -> dict[str, Callab
 
 
 def _enroll(
-    gallery: Gallery, name: str, references: Sequence[NewReference], camera: str, *, strict: bool = True
+    gallery: Gallery,
+    name: str,
+    references: Sequence[NewReference],
+    terms: consent.Changes | None,
+    detail: Mapping[str, str],
+    *,
+    strict: bool = True,
 ) -> EnrolmentReport:
+    """detail: for the trail."""
     name = clean_name(name)
     judged = judge(care.material(gallery), name, references) if strict else Judged(tuple(references), ())
     refused = tuple(Refused(each.source_name, *finding) for each, finding in judged.refused)
     if not judged.taken:
         return EnrolmentReport((), refused)
-    person = gallery.add(name, judged.taken, time.time_ns())
-    logger.info(
-        "enrolled %s new references of person %s from camera %s", len(judged.taken), person.id, camera
-    )
+    person = gallery.add(name, judged.taken, time.time_ns(), terms, **detail)
+    count, camera = len(judged.taken), detail["camera"]
+    logger.info("enrolled %s new references of person %s from camera %s", count, person.id, camera)
     taken = PersonName(person.id, person.name)
     return EnrolmentReport(tuple(Enrolled(taken, each.source_name) for each in judged.taken), refused)
 
@@ -163,7 +181,7 @@ def _enroll(
 def _reference(sample: Sample, model: str, name: str) -> NewReference:
     # There is no image whose digest it could be.
     digest = hashlib.sha256(sample.encoding.tobytes()).hexdigest()
-    return NewReference(sample.encoding, model, digest, name, min(1.0, sample.quality))
+    return NewReference(sample.encoding, model, digest, name, min(1.0, sample.quality), sample.crop)
 
 
 def _named(studio: Studio, stranger: Acquaintance, report: EnrolmentReport) -> list[events.Named]:

@@ -23,6 +23,8 @@ class Sample:
     """0 to 1."""
     what: str = ""
     """What it shows, in a word for people; '': nothing special."""
+    crop: bytes | None = None
+    """A picture of it, as gallery.face_crop cuts one; None: none is kept."""
 
 
 def with_sample(kept: Sequence[Sample], new: Sample, most: int, alike: float) -> tuple[Sample, ...]:

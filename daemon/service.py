@@ -84,6 +84,7 @@ class Service:
             self._tallies,
             config.encoder.threshold,
             lambda: JournalReader(config.journal_path, gallery.key),
+            keep_crops=config.gallery.keep_crops,
         )
         self._stuck = StuckWatch()
         self._pipeline: Pipeline | None = None

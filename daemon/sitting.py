@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from daemon.samples import Sample, with_sample
 from daemon.track import Track
@@ -118,10 +117,8 @@ class Sitting:
     _quality: float = 0.0
     _pose: Pose = field(default_factory=lambda: Pose(0.0, 0.0))
 
-    def see(
-        self, tracks: Sequence[Track], encode: Callable[[Track], NDArray[np.float32]], time_s: float
-    ) -> None:
-        """What a frame shows, in order of time; encode(track) gives float32[d]."""
+    def see(self, tracks: Sequence[Track], take: Callable[[Track, Asked], Sample], time_s: float) -> None:
+        """What a frame shows, in order of time; take(track, pose) encodes one of these."""
         passed_s = 0.0 if self._seen_s is None else max(0.0, time_s - self._seen_s)
         self._seen_s = time_s
         if self.is_over:
@@ -138,7 +135,7 @@ class Sitting:
             self._quality = 0.0
             return
         self.posed_s += passed_s
-        self._look(sure[0], encode, time_s)
+        self._look(sure[0], take, time_s)
         self._ask()
 
     @property
@@ -181,7 +178,7 @@ class Sitting:
         """Poses that nobody took."""
         return [each for each in POSES if not self.taken[each]]
 
-    def _look(self, track: Track, encode: Callable[[Track], NDArray[np.float32]], time_s: float) -> None:
+    def _look(self, track: Track, take: Callable[[Track, Asked], Sample], time_s: float) -> None:
         self._quality, self._pose = track.quality, pose(track.landmarks)
         self.hint = _unfit(track)
         if self.hint is not None:
@@ -192,15 +189,14 @@ class Sitting:
         if shown is None or self.taken[shown] >= ENOUGH or time_s - self._sampled_s < SAMPLE_GAP_S:
             return
         self._sampled_s = time_s
-        encoding = encode(track)
+        sample = take(track, shown)
         known = [sample.encoding for some in self.samples.values() for sample in some]
-        if known and float(np.linalg.norm(encoding - np.mean(known, axis=0))) > self.limit:
+        if known and float(np.linalg.norm(sample.encoding - np.mean(known, axis=0))) > self.limit:
             self.hint = "another_face"
             return
         if shown == "straight":
             self._pitches.append(self._pose.pitch)
         self.taken[shown] += 1
-        sample = Sample(encoding, track.quality, shown)
         self.samples[shown] = with_sample(self.samples.get(shown, ()), sample, ENOUGH, 0.0)
 
     def _shown(self) -> Asked | None:

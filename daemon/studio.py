@@ -13,9 +13,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
 from daemon.errors import UsageError
 from daemon.events import Event
 from daemon.samples import ALIKE, Sample
@@ -23,6 +20,7 @@ from daemon.sitting import Progress, Sitting, limit_of
 from daemon.strangers import Strangers
 from daemon.tally import Tally
 from daemon.track import Track, as_faces
+from gallery import face_crop
 
 if TYPE_CHECKING:
     from daemon.journal_reader import JournalReader
@@ -57,8 +55,13 @@ class Studio:
         tallies: Mapping[str, Tally],
         threshold: float,
         journal: Callable[[], JournalReader],
+        *,
+        keep_crops: bool,
     ) -> None:
-        """tallies: the daemon's cameras as they are now. threshold: of naming. journal: opens the journal."""
+        """tallies: the daemon's cameras as they are now. threshold: of naming. journal: opens the journal.
+
+        keep_crops: whether who sits is enrolled with pictures.
+        """
         self.strangers = strangers
         """Who was seen and is nobody of the gallery."""
         self.journal = journal
@@ -66,6 +69,7 @@ class Studio:
         self.since_unix_us = time.time_ns() // 1000
         """When it began to remember."""
         self._encoder = encoder
+        self._keep_crops = keep_crops
         self._tallies = tallies
         self._alike = ALIKE * threshold
         self._places: dict[str, _Place] = {}
@@ -94,7 +98,8 @@ class Studio:
             for place in self._places.values():
                 if place.camera == frame.camera:
                     place.seen_s = now_s
-                    place.sitting.see(tracks, self._encoding_of(frame.bgr), frame.captured_monotonic_ns / 1e9)
+                    taker = _Taker(self._encoder, frame.bgr, self._keep_crops)
+                    place.sitting.see(tracks, taker, frame.captured_monotonic_ns / 1e9)
 
     def news(self) -> list[Event]:
         """What the control socket has to tell the subscribers, once."""
@@ -161,14 +166,15 @@ class Studio:
             reason = "" if tally.reason is None else f": {tally.reason}"
             raise UsageError(f"camera {camera} is {tally.state}{reason}")
 
-    def _encoding_of(self, bgr: BgrImage) -> _Encode:
-        return _Encode(self._encoder, bgr)
-
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Encode:
+class _Taker:
     encoder: Encoder
     bgr: BgrImage
+    keeps_crop: bool
 
-    def __call__(self, track: Track) -> NDArray[np.float32]:
-        return np.asarray(self.encoder.encode(self.bgr, as_faces([track]))[0], np.float32)
+    def __call__(self, track: Track, pose: str) -> Sample:
+        faces = as_faces([track])
+        (encoding,) = self.encoder.encode(self.bgr, faces)
+        crop = face_crop.cut(self.bgr, faces, 0) if self.keeps_crop else None
+        return Sample(encoding, track.quality, pose, crop)

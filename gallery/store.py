@@ -148,8 +148,12 @@ class Gallery:
         references: Sequence[NewReference],
         enrolled_unix_ns: int,
         terms: Changes | None = None,
+        **detail: int | float | str | None,
     ) -> Person:
-        """Enrols all of these or none; a name that is there gets more references. terms: noted with them."""
+        """Enrols all of these or none; a name that is there gets more references. terms: noted with them.
+
+        detail: what else the trail's entry says.
+        """
         wanted = clean_name(name)
         if not references:
             raise GalleryError(f"{wanted}: nobody is enrolled without a reference")
@@ -157,7 +161,7 @@ class Gallery:
         with self.change() as note:
             self._claim_model(references, vectors)
             person_id = self._enter(wanted, enrolled_unix_ns, terms)
-            note("enrolled", person_id, references=len(references))
+            note("enrolled", person_id, references=len(references), **detail)
             if terms:
                 consent.write(self, person_id, terms)
                 note("terms_set", person_id, fields="+".join(sorted(terms)))

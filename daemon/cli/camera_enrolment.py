@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from daemon.cli.common import print_json
-from daemon.cli.life import known_cameras, tell
+from daemon.cli.life import in_terms, known_cameras, tell
 from daemon.errors import UsageError
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ CameraOption = Annotated[
         autocompletion=known_cameras,
     ),
 ]
+OUTDATED = "the thresholds were calibrated before this: run visaged calibrate again"
 POLL_S = 0.1
 BAR = 20
 """Characters of a bar."""
@@ -68,10 +69,12 @@ FAILURES = {
 """Reason codes of enrolling for what was in the way last; low_quality for all others."""
 
 
-def enroll_from(settings: Config, name: str, camera: str, *, as_json: bool, terms: Json | None = None) -> int:
-    """Asks for poses, enrols the best and tells of it; the exit code."""
+def enroll_from(
+    settings: Config, name: str, camera: str, said: Mapping[str, str | None], *, as_json: bool
+) -> int:
+    """Asks for poses, enrols the best and tells of it; the exit code. said: as in_terms."""
     try:
-        report = sit(settings, name, camera, terms)
+        report = sit(settings, name, camera, in_terms(said))
     except KeyboardInterrupt:
         typer.echo("stopped: nothing was enrolled", err=True)
         return 1
@@ -95,13 +98,16 @@ def sit(settings: Config, name: str, camera: str, terms: Json | None = None) -> 
         raise UsageError("no daemon is running, and --camera needs its cameras: start visaged run first")
     with open_desk(settings) as desk:
         life = Life(desk)  # type: ignore[arg-type]
-        sitting = life.begin(camera, name)
+        sitting = life.begin(camera, name, terms)
         try:
             progress = _watched(life, sitting)
             if progress.state == "failed":
                 return _failed(camera, progress)
             with _uninterrupted():
-                return life.enroll(sitting, name, terms)
+                report = life.enroll(sitting, name, terms)
+            if report.enrolled and desk.thresholds():
+                typer.echo(OUTDATED, err=True)
+            return report
         finally:
             _leave(settings, sitting)
 

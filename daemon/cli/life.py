@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from datetime import datetime
@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from daemon.cli.answer import ConsentDateOption, ConsentOption, ExpiresOption, NoteOption
 from daemon.cli.common import ConfigOption, JsonOption, configured, print_json, print_table, read_config
 from daemon.errors import UsageError
 
 if TYPE_CHECKING:
+    from daemon.control_messages import Json
     from daemon.life_desk import Life
     from gallery.enrolment import EnrolmentReport
 
@@ -35,6 +37,13 @@ def known_cameras(incomplete: str) -> list[str]:
         names = [camera.name for camera in read_config(None, None, None).camera]
         return [name for name in names if name.startswith(incomplete)]
     return []
+
+
+def in_terms(said: Mapping[str, str | None]) -> Json | None:
+    """What --consent, --consent-date, --expires and --note say, for the control socket; None: nothing."""
+    from gallery.consent import changes_of
+
+    return changes_of(**said, now=datetime.now().astimezone()) or None
 
 
 @contextmanager
@@ -124,6 +133,10 @@ def name(
         bool,
         typer.Option("--strict/--no-strict", help="Refuse what audit would find, as enroll does."),
     ] = True,
+    basis: ConsentOption = None,
+    consent_date: ConsentDateOption = None,
+    expires: ExpiresOption = None,
+    note: NoteOption = None,
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
@@ -134,8 +147,9 @@ def name(
 
     Examples: visaged name 3 "Ann Lee" · visaged name e2d1c0b9 "Ann Lee" --json
     """
+    said = {"consent": basis, "consent_date": consent_date, "expires": expires, "note": note}
     with open_life(config) as life:
-        report, referred = life.name(stranger, person, strict=strict)
+        report, referred = life.name(stranger, person, strict=strict, terms=in_terms(said))
     if as_json:
         print_json(asdict(report))
     else:

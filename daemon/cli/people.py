@@ -90,12 +90,12 @@ def enroll(
         raise UsageError("--not is about one person: enroll NAME --not IMAGE…")
     if is_not and strict:
         raise UsageError("--strict is about people's own pictures; leave it out with --not")
-    if camera is not None:
-        if folder is not None or is_not or largest or len(words or []) != 1:
-            raise UsageError("--camera takes one person's pictures itself: enroll NAME --camera CAMERA")
-        raise typer.Exit(enroll_from(configured(config), (words or [])[0], camera, as_json=as_json))
-    plan = _plan(words or [], folder)
+    if camera is not None and (folder is not None or is_not or largest or len(words or []) != 1):
+        raise UsageError("--camera takes one person's pictures itself: enroll NAME --camera CAMERA")
     said = {"consent": basis, "consent_date": consent_date, "expires": expires, "note": note}
+    if camera is not None:
+        raise typer.Exit(enroll_from(configured(config), (words or [])[0], camera, said, as_json=as_json))
+    plan = _plan(words or [], folder)
     if is_not and any(value is not None for value in said.values()):
         raise UsageError("--not is no enrolment: leave --consent, --expires and --note out")
     terms = terms_for(said, folder, datetime.now().astimezone())

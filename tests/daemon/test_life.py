@@ -135,6 +135,13 @@ def test_somebody_is_enrolled_from_life_by_the_best_of_several_poses(
         assert all(each.quality >= 0.4 for each in remote.references("Wilma"))
 
 
+def test_the_trail_says_before_which_camera(home: Home, wilma: dict[str, Any]) -> None:
+    with RemoteGallery(home.control) as remote:
+        entries = remote.ask("trail", person="Wilma", since_unix_ns=0, limit=10)["entries"]
+    assert entries[0]["what"] == "enrolled"
+    assert entries[0]["detail"] == {"references": len(wilma["enrolled"]), "camera": "woman"}
+
+
 def test_other_cameras_are_watched_meanwhile(wilma: dict[str, Any]) -> None:
     # At 25 a second on a machine with room; it would be none if a sitting held the daemon up.
     assert wilma["frames"] > 20
@@ -261,10 +268,14 @@ def test_a_stranger_is_listed_named_and_what_was_told_is_referred_to(
     assert row["samples"] >= 1
     assert row["first_seen"] <= row["last_seen"]
     before = head(home)
-    done = visaged("name", str(row["number"]), "Mick", "--json", "--config", home.config)
+    terms = ("--consent", "consent:form 12")
+    done = visaged("name", str(row["number"]), "Mick", *terms, "--json", "--config", home.config)
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
     assert len(document["enrolled"]) == people(home)["Mick"]
+    with RemoteGallery(home.control) as remote:
+        noted = remote.ask("terms")[document["enrolled"][0]["person"]["id"]]
+    assert (noted["consent_basis"], noted["consent_reference"]) == ("consent", "form 12")
     named, *rest = await_events(home, "face/man/named/", after=before)
     assert rest == []
     data = named["data"]

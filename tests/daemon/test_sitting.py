@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
+from daemon.samples import Sample
 from daemon.sitting import ALONE_S, ENOUGH, FEWEST, POSES, POSING_S, WAITING_S, Asked, Sitting
 from daemon.track import Track
 from tests.gallery.faces.test_pose import seen
@@ -33,10 +33,10 @@ def face(yaw: float = 0, pitch: float = 0, **more: object) -> Track:
     return track
 
 
-def encode(track: Track) -> NDArray[np.float32]:
+def taken(track: Track, pose: str) -> Sample:
     """Differs by some 0.3 from pose to pose, and by 0.01 from sample to sample."""
     offset = track.landmarks[2] - track.landmarks[:2].mean(axis=0)
-    return np.array([offset[0] / 30, offset[1] / 30, 0], np.float32)
+    return Sample(np.array([offset[0] / 30, offset[1] / 30, 0], np.float32), track.quality, pose)
 
 
 class Room:
@@ -48,9 +48,9 @@ class Room:
         self.encoded = 0
 
     def frame(self, *tracks: Track) -> None:
-        def counted(track: Track) -> NDArray[np.float32]:
+        def counted(track: Track, pose: str) -> Sample:
             self.encoded += 1
-            return encode(track)
+            return taken(track, pose)
 
         self.sitting.see(tracks, counted, self.now_s)
         self.now_s += FRAME_S
@@ -111,7 +111,7 @@ def test_up_and_down_are_measured_from_how_the_same_head_looks_straight() -> Non
 def test_who_never_turns_is_done_when_the_time_is_up_and_gives_what_there_is() -> None:
     room = Room()
     room.frames(POSING_S - 0.5, face())
-    assert room.sitting.progress.state == "posing"
+    assert room.sitting.progress.left_s > 0
     asked = room.sitting.progress.asked
     room.frames(1, face())
     assert room.sitting.progress.state == "done"
@@ -181,8 +181,8 @@ def test_what_is_of_no_use_says_why_and_is_not_encoded(track: Track, hint: str) 
 def test_another_face_in_the_same_place_is_not_taken() -> None:
     room = Room()
     room.frames(1, face())
-    other = np.array([5, 5, 5], np.float32)
-    room.sitting.see([face(yaw=30)], lambda track: other, room.now_s)
+    other = Sample(np.array([5, 5, 5], np.float32), 0.9)
+    room.sitting.see([face(yaw=30)], lambda track, pose: other, room.now_s)
     assert room.sitting.progress.hint == "another_face"
     assert room.sitting.taken["left"] == 0
 
@@ -198,7 +198,7 @@ def test_a_camera_that_stalls_gives_time_and_a_clock_set_back_takes_none() -> No
 def test_samples_are_taken_no_more_often_than_they_are_of_use() -> None:
     room = Room()
     for _ in range(10):
-        room.sitting.see([face()], encode, room.now_s)
+        room.sitting.see([face()], taken, room.now_s)
         room.now_s += 0.03
     assert room.sitting.taken["straight"] == 3
 

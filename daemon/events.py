@@ -257,6 +257,7 @@ def named(what: Named, stamp: Stamp | None = None) -> Event:
         "first": rfc3339(what.first_unix_ns),
         "last": rfc3339(what.last_unix_ns),
         "references": what.references,
+        "liveness": "not_checked",
     }
     return _event("face", "named", what.camera, data, stamp or Stamp.now())
 

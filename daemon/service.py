@@ -28,11 +28,13 @@ from daemon.playback import Stage
 from daemon.reload import CameraChanges, Reload, camera_changes, reread, set_log_level
 from daemon.resident import megabytes, resident_bytes
 from daemon.seeing import Seeing
+from daemon.settings_noted import note_settings
 from daemon.shares import Room
 from daemon.sources import parse
 from daemon.stuck import StuckWatch
 from daemon.studio import Studio
 from daemon.tally import Tally, note_arrivals, pulses
+from daemon.user import user_name
 from daemon.version import version
 from gallery.errors import GalleryError
 from gallery.faces.device import gpu_bytes
@@ -115,6 +117,7 @@ class Service:
             ) as control,
         ):
             self._monitor, self._bus = monitor, bus
+            note_settings(self._gallery, config, user_name())
             started = events.Started(version(), device, index.model, index.revision, list(self._tallies))
             self._send(events.daemon(started))
             # Not after the cameras: one may be away for days.
@@ -183,6 +186,7 @@ class Service:
         set_log_level(new.daemon.log_level)
         changes = camera_changes(self._config.camera, new.camera)
         self._config = new
+        note_settings(self._gallery, new, user_name())
         pipeline.adjust(new.rules, new.tracker, new.strangers.forget_after)
         narrator.adjust(new)
         self._memory.adjust(new.tracker.remember_s)

@@ -183,6 +183,17 @@ def _line(progress: Progress) -> str:
     return hint if progress.hint in ("no_face", "several_faces") else ASKED[progress.asked]
 
 
+def _further(progress: Progress) -> str:
+    """What is still wanting of the turn that was asked for."""
+    from daemon.sitting import TURNED_PITCH, TURNED_YAW
+
+    turned = {"left": progress.yaw, "right": -progress.yaw, "up": progress.pitch, "down": -progress.pitch}
+    if progress.asked is None or progress.asked == "straight":
+        return ""
+    least = TURNED_YAW if progress.asked in ("left", "right") else TURNED_PITCH
+    return "a little further" if turned[progress.asked] < least else "back a little"
+
+
 def _drawn(progress: Progress) -> RenderableType:
     from rich.console import Group
     from rich.text import Text
@@ -201,7 +212,7 @@ def _drawn(progress: Progress) -> RenderableType:
     colour = "green" if progress.quality >= 0.7 else "yellow" if progress.quality >= 0.4 else "red"
     quality = Text(f"quality  {'█' * filled}{'░' * (BAR - filled)} {progress.quality:.2f}  ", colour)
     if alone and progress.hint:
-        quality.append(HINTS[progress.hint], "yellow")
+        quality.append(HINTS[progress.hint] or _further(progress), "yellow")
     lines.append(quality)
     left_s = progress.left_s if alone else progress.waiting_s
     lines.append(Text(f"{left_s:4.1f} s {'left' if alone else 'until it is given up'}; Ctrl-C stops", "dim"))

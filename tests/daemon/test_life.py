@@ -223,6 +223,30 @@ def test_ctrl_c_leaves_nothing_enrolled_and_the_camera_free(
     assert "Vera" not in people(home)
 
 
+def test_on_a_terminal_the_pose_the_quality_and_the_time_left_are_drawn_in_place(
+    home: Home, daemon: subprocess.Popen[str]
+) -> None:
+    arguments = ["enroll", "Vera", "--camera", "man", "--config", str(home.config)]
+    ours, theirs = os.openpty()
+    terminal = {**environment(), "TERM": "xterm-256color", "COLUMNS": "100"}
+    with subprocess.Popen(
+        [sys.executable, "-m", "daemon", *arguments], stderr=theirs, stdout=subprocess.PIPE, env=terminal
+    ) as process:
+        os.close(theirs)
+        seen, deadline_s = "", time.monotonic() + PATIENCE_S
+        while "straight ●" not in seen:
+            assert time.monotonic() < deadline_s, seen
+            seen += os.read(ours, 65536).decode(errors="replace")
+        process.send_signal(signal.SIGINT)
+        while b"nothing was enrolled" not in (last := os.read(ours, 65536)):
+            assert last
+        assert process.wait(30) == 1
+    os.close(ours)
+    assert "look straight into the camera" in seen
+    assert "quality" in seen
+    assert "s left" in seen
+
+
 def test_one_camera_has_one_sitting_and_who_was_killed_does_not_keep_it(
     home: Home, daemon: subprocess.Popen[str]
 ) -> None:

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -179,9 +180,12 @@ def _blank(
     noted.learn_names(gallery, forgetting.person_id, earlier)
     names = tuple({*(forgetting.names or ()), *earlier})
     blanking = _blanking(gallery, ids, names)
-    numbers = journal_blanking.to_blank(places.journal, blanking, gallery.key)
-    events = work(lambda journal: journal_blanking.blank(journal, numbers, blanking))
-    noted.count_events(gallery, forgetting.person_id, events)
+    rows = journal_blanking.to_blank(places.journal, blanking, gallery.key)
+    events = 0
+    while chewed := list(islice(rows, journal_blanking.CHEW_EVENTS)):
+        done = work(partial(journal_blanking.overwrite, rows=chewed))
+        noted.count_events(gallery, forgetting.person_id, done)
+        events += done
     tell("log")
     if not work(journal_blanking.purge):
         logger.warning("%s: somebody goes on reading its write-ahead log", places.journal)

@@ -213,7 +213,7 @@ class Gallery:
             )
 
     def forget(self, name: str) -> Person:
-        """Removes a person and everything kept of them, and returns who it was."""
+        """Removes a person from this file, and returns who it was; `gallery.forgetting` from everywhere."""
         with self.change() as note:
             person = self.person(name)
             note("forgotten", person.id, references=person.references)

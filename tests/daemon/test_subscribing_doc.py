@@ -82,9 +82,12 @@ def test_the_subscriber_with_a_cursor_goes_on_where_it_was_killed(tmp_path: Path
                 if run > 0:
                     lines.append(subscriber.stdout.readline())
                 subscriber.kill()
+                # It may have come further than was waited for.
+                lines += subscriber.stdout.readlines()
             bus.send(events.life(RECOGNIZED))
     told = [line.split() for line in lines]
-    assert [name for _, _, name in told] == ["김연아"] * 5
+    assert len(told) >= 5
+    assert {name for _, _, name in told} == {"김연아"}
     seqs = [int(seq) for seq, redelivered, _ in told if redelivered == "False"]
     assert seqs == list(range(1, len(seqs) + 1))
 

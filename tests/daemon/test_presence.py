@@ -16,7 +16,7 @@ from daemon.frame import CameraChange
 from daemon.publisher import Publisher
 from gallery.people import PersonName
 from tests.conftest import REPOSITORY
-from tests.daemon.event_samples import RECOGNIZED
+from tests.daemon.event_samples import RECOGNIZED, STRANGER_NAMED
 from tests.daemon.listening import await_subscribers
 from tests.daemon.test_subscribing_doc import snippet
 
@@ -69,7 +69,8 @@ def recording() -> list[tuple[Event, str]]:
         (life("door", "c", "corrected", YUNA, BOB), "door ['Ann', '김연아']"),
         (life("door", "a", "corrected", None, ANN), "door ['unknown', '김연아']"),
         (life("door", "a", "corrected", ANN), "door ['Ann', '김연아']"),
-        # Who was unknown is recognized.
+        # Who was unknown gets a name, which changes nothing of who is there, and is recognized.
+        (events.named(replace(STRANGER_NAMED, camera="yard", tracks=("b",))), "yard ['unknown']"),
         (life("yard", "b", "recognized", ANN), "yard ['Ann']"),
         # Ann goes and is back in time: her new track is nobody's until it is known that she goes on.
         (sighting("door", "d", None), "door ['Ann', '김연아']"),

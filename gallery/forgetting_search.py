@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from gallery.encryption import reading
 
-What = Literal["name", "encoding", "picture", "compressed"]
+What = Literal["name", "encoding", "picture", "compressed", "unreadable"]
 
 PIECE_FLOATS = 4
 """An encoding is looked for piece by piece, so that half of one is found too: 16 bytes as float32."""
@@ -44,7 +44,7 @@ class Remnant:
     file: Path
     """Which."""
     what: What
-    """Of what kind; compressed: the file can't be looked through."""
+    """Of what kind; compressed, unreadable: the file can't be looked through."""
     place: int
     """Of its first byte in the file."""
 
@@ -85,7 +85,7 @@ def search(
 ) -> Iterator[Remnant]:
     """Everything that is found, file by file; a file that is gone meanwhile holds nothing.
 
-    breathe: called after each MiB, for who has other things to do too. OSError where a file can't be read.
+    breathe: called after each MiB, for who has other things to do too. OSError where the disk fails.
     """
     names, needles = _forms(sought), _Needles(sought)
     for path in files:
@@ -104,6 +104,8 @@ def search(
                     breathe()
         except FileNotFoundError:
             continue
+        except PermissionError:
+            yield Remnant(path, "unreadable", 0)
 
 
 def mentions(text: str, names: Collection[str], others: Collection[str] = ()) -> bool:

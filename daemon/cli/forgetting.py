@@ -90,7 +90,8 @@ def _tell(receipts: list[Receipt]) -> None:
             f"in {receipt.events} events; {receipt.files} files were searched"
         )
         for left in receipt.left:
-            found = "can't be looked through" if left.what == "compressed" else f"still holds: {left.what}"
+            closed = left.what in ("compressed", "unreadable")
+            found = f"can't be looked through: {left.what}" if closed else f"still holds: {left.what}"
             typer.echo(f"{left.file} {found} ({left.count}); remove it, or what is in it", err=True)
         if not receipt.verified and not receipt.left:
             typer.echo(

@@ -282,3 +282,30 @@ def test_a_reader_of_the_journal_does_not_hold_it_up_for_good(state: State) -> N
     assert reader.execute("SELECT count(*) FROM event").fetchone() == (300,)
     assert forget(state, ann.id).verified
     reader.close()
+
+
+def put_between_rows(database: Path, text: bytes) -> None:
+    """Writes into the unused middle of a page of rows, as rebalancing may leave what it moved elsewhere."""
+    content = bytearray(database.read_bytes())
+    for page in range(len(content) - 4096, 0, -4096):
+        rows = int.from_bytes(content[page + 3 : page + 5], "big")
+        begin, end = page + 8 + 2 * rows, page + int.from_bytes(content[page + 5 : page + 7], "big")
+        if content[page] == 0x0D and rows and end - begin > len(text) + 8:
+            content[begin + 4 : begin + 4 + len(text)] = text
+            database.write_bytes(content)
+            return
+    raise AssertionError("no page has room for it")
+
+
+def test_what_was_moved_within_the_files_is_found_and_cleared(state: State) -> None:
+    with Gallery.open(state.gallery) as gallery:
+        ann, bob = enrol(gallery, "Annabel", 1), enrol(gallery, BOB, 2)
+    write(state.journal, [told("left", named(bob), candidates=(named(bob),))] * 100)
+    for database in (state.journal, state.gallery):
+        put_between_rows(database, b'"name":"Annabel",')
+        assert traces([database], ("Annabel",), looks(1, 0))
+    before = kept(state.journal)
+    receipt = forget(state, ann.id)
+    assert (receipt.verified, receipt.left) == (True, ())
+    assert traces(state.files(), ("Annabel",), looks(1, 3)) == []
+    assert kept(state.journal) == before

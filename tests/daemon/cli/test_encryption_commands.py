@@ -18,7 +18,7 @@ from gallery.encryption import Key, is_encrypted
 from gallery.store import Gallery
 from tests.daemon.cli.conftest import Shell
 from tests.daemon.event_samples import RECOGNIZED
-from tests.daemon.test_journal import numbered
+from tests.daemon.journaling import numbered
 from tests.gallery.builders import ENROLLED_UNIX_NS, reference
 from tests.gallery.test_care import content
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import tempfile
 import threading
 import uuid
@@ -130,9 +131,9 @@ class _There:
 class _Job:
     """One archive under way, in a file without a name."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, file: IO[bytes]) -> None:
         self.id = uuid.uuid4().hex
-        self.file: IO[bytes] = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
+        self.file = file
         self.thread: threading.Thread | None = None
         self.work: Callable[[IO[bytes]], Json] | None = None
         self._result: Json | None = None
@@ -196,11 +197,17 @@ class CarryDesk:
             raise UsageError("another archive is being made or taken in; try again when that is done")
         self._drop()
         work = self._work(str(request["what"]), request)
-        self._job = _Job(self._places.state)
+        self._job = _Job(self._file(str(request["what"])))
         self._job.work = work
         if request["what"] != "import":
             self._job.start()
         return {"job": self._job.id}
+
+    def _file(self, what: str) -> IO[bytes]:
+        """Without a name; of an encrypted gallery nothing goes onto the disk in clear."""
+        if self._places.key is not None and what != "backup" and hasattr(os, "memfd_create"):
+            return os.fdopen(os.memfd_create("archive", os.MFD_CLOEXEC), "w+b")
+        return tempfile.TemporaryFile(dir=self._places.state)
 
     def _work(self, what: str, request: Json) -> Callable[[IO[bytes]], Json]:
         who = str(request.get("who", ""))

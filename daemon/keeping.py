@@ -179,6 +179,7 @@ def _marked(journal: Path) -> Iterator[HeadMark]:
     """The mark beside the journal, which a daemon holds as long as it runs."""
     try:
         with HeadMark(beside(journal, ".head")) as mark:
+            _give(mark.path, journal.parent)
             yield mark
     except JournalInUse:
         raise UsageError(f"a daemon runs and writes to {journal}: stop it before restoring") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import stat
 from contextlib import closing
 from pathlib import Path
@@ -244,6 +245,14 @@ def test_what_a_kill_left_is_swept_and_what_is_at_work_is_not(tmp_path: Path) ->
         assert second.exists()
         assert not left.exists()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_what_root_restores_into_a_services_folder_is_the_services(tmp_path: Path) -> None:
+    one, other = filled(tmp_path / "one"), places(tmp_path / "other")
+    os.chown(other.state, 12345, 12345)
+    restored(other, backed_up(one))
+    assert {file.stat().st_uid for file in other.state.iterdir()} == {12345}
 
 
 def test_an_encrypted_gallery_stays_encrypted_and_needs_its_key(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 from daemon import events
@@ -40,6 +40,18 @@ class Asked(Protocol):
     """The other end of a control socket."""
 
     def ask(self, operation: str, **arguments: object) -> Any: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """What came of naming a stranger."""
+
+    report: EnrolmentReport
+    """Which samples are references now, and which are not."""
+    events: int
+    """How many events of the journal are referred to."""
+    outdated: bool
+    """Whether thresholds were calibrated without these references."""
 
 
 class Life:
@@ -75,12 +87,10 @@ class Life:
         """One, by number or id, or everybody; their ids."""
         return list(self._ask("forget_strangers", stranger=stranger))
 
-    def name(
-        self, stranger: str, name: str, *, strict: bool, terms: Json | None = None
-    ) -> tuple[EnrolmentReport, int]:
-        """Enrols what is remembered of a stranger; and to how many events of the journal that refers."""
+    def name(self, stranger: str, name: str, *, strict: bool, terms: Json | None = None) -> Naming:
+        """Enrols what is remembered of a stranger."""
         done = self._ask("name_stranger", stranger=stranger, name=name, strict=strict, terms=terms)
-        return _report(done), int(done["events"])
+        return Naming(_report(done), int(done["events"]), bool(done["outdated"]))
 
 
 def told(stranger: Acquaintance) -> dict[str, object]:
@@ -143,7 +153,8 @@ def operations(gallery: Gallery, model: str, studio: Studio) -> dict[str, Callab
             for event in _named(studio, stranger, report):
                 studio.tell(events.named(event))
                 referred += len(event.events)
-        return {**asdict(report), "events": referred}
+        outdated = bool(report.enrolled) and bool(gallery.thresholds())
+        return {**asdict(report), "events": referred, "outdated": outdated}
 
     return {
         "sit": sit,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from daemon.cli.common import print_json
-from daemon.cli.life import in_terms, known_cameras, tell
+from daemon.cli.life import OUTDATED, in_terms, known_cameras, tell
 from daemon.errors import UsageError
 
 if TYPE_CHECKING:
@@ -34,7 +34,6 @@ CameraOption = Annotated[
         autocompletion=known_cameras,
     ),
 ]
-OUTDATED = "the thresholds were calibrated before this: run visaged calibrate again"
 POLL_S = 0.1
 BAR = 20
 """Characters of a bar."""

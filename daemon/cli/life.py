@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from gallery.enrolment import EnrolmentReport
 
 SHORT_ID = 8
+"""Characters of a stranger's id in tables."""
+FEWEST_CHARACTERS = 4
+"""Of a stranger's id, where only its beginning is given."""
+OUTDATED = "the thresholds were calibrated before this: run visaged calibrate again"
 
 
 def known_strangers(incomplete: str) -> list[tuple[str, str]]:
@@ -101,7 +105,9 @@ def strangers(
 
 
 def _is(row: dict[str, object], wanted: str) -> bool:
-    return str(row["number"]) == wanted or (len(wanted) >= SHORT_ID and str(row["id"]).startswith(wanted))
+    return str(row["number"]) == wanted or (
+        len(wanted) >= FEWEST_CHARACTERS and str(row["id"]).startswith(wanted)
+    )
 
 
 def _row(row: dict[str, object]) -> list[object]:
@@ -149,13 +155,16 @@ def name(
     """
     said = {"consent": basis, "consent_date": consent_date, "expires": expires, "note": note}
     with open_life(config) as life:
-        report, referred = life.name(stranger, person, strict=strict, terms=in_terms(said))
+        done = life.name(stranger, person, strict=strict, terms=in_terms(said))
+    report = done.report
     if as_json:
         print_json(asdict(report))
     else:
         tell(report)
         if report.enrolled:
-            typer.echo(f"{referred} events of the journal are referred to")
+            typer.echo(f"{done.events} events of the journal are referred to")
+    if done.outdated:
+        typer.echo(OUTDATED, err=True)
     raise typer.Exit(0 if report.enrolled else 1)
 
 

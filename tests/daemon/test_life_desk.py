@@ -233,8 +233,8 @@ def test_a_named_stranger_is_told_of_once_for_each_camera_with_what_the_journal_
     other = events.life(UNKNOWN)
     ours = other.telling({"stranger": stranger.id})
     room.store(other, ours, events.sighting(NAMED), other)
-    report, referred = room.life.name("1", "ann", strict=True)
-    assert (len(report.enrolled), referred) == (3, 1)
+    done = room.life.name("1", "ann", strict=True)
+    assert (len(done.report.enrolled), done.events) == (3, 1)
     door, yard = room.studio.news()
     assert room.studio.news() == []
     assert (door.topic, yard.topic) == ("face/door/named/", "face/yard/named/")
@@ -251,8 +251,8 @@ def test_a_named_stranger_is_told_of_once_for_each_camera_with_what_the_journal_
 def test_a_journal_that_can_not_be_read_keeps_nobody_from_being_named(room: Room, tmp_path: Path) -> None:
     room.meet(person_at(5))
     room.studio.journal = lambda: JournalReader(tmp_path / "no" / "journal.db")
-    report, referred = room.life.name("1", "ann", strict=True)
-    assert (len(report.enrolled), referred) == (3, 0)
+    done = room.life.name("1", "ann", strict=True)
+    assert (len(done.report.enrolled), done.events) == (3, 0)
     (told,) = room.studio.news()
     assert told.data["events"] == []
 
@@ -260,20 +260,31 @@ def test_a_journal_that_can_not_be_read_keeps_nobody_from_being_named(room: Room
 def test_a_stranger_who_is_somebody_else_is_refused_stays_and_is_taken_without_strict(room: Room) -> None:
     enrol(room.gallery, "bob", person_at(5))
     room.meet([each + point((120, 0.25)) for each in person_at(5)])
-    report, _ = room.life.name("1", "ann", strict=True)
+    report = room.life.name("1", "ann", strict=True).report
     assert report.enrolled == ()
     assert {each.reason for each in report.refused} == {"same_person"}
     assert len(room.life.strangers()) == 1
     assert room.studio.news() == []
-    report, _ = room.life.name("1", "ann", strict=False)
+    report = room.life.name("1", "ann", strict=False).report
     assert len(report.enrolled) == 3
 
 
 def test_a_name_that_is_there_gets_more_references(room: Room) -> None:
     enrol(room.gallery, "ann", person_at(5))
     room.meet([each + point((120, 0.25)) for each in person_at(5)])
-    report, _ = room.life.name("1", "ann", strict=True)
+    report = room.life.name("1", "ann", strict=True).report
     assert room.gallery.person("ann").references == 3 + len(report.enrolled) == 6
+
+
+def test_who_calibrated_before_is_told_that_it_is_due_again(room: Room) -> None:
+    enrol(room.gallery, "bob", person_at(1))
+    bob = room.gallery.person("bob").id
+    room.gallery.set_thresholds({bob: 0.5}, model=MODEL, fmr=0.001, calibrated_unix_ns=1)
+    room.meet(person_at(5))
+    assert room.life.name("1", "ann", strict=True).outdated
+    room.meet(person_at(6))
+    room.gallery.set_thresholds({}, model=MODEL, fmr=0.001, calibrated_unix_ns=1)
+    assert not room.life.name("2", "cem", strict=True).outdated
 
 
 def test_a_stranger_without_a_good_sample_is_not_named(room: Room) -> None:

@@ -46,6 +46,7 @@ HEAVY_HOMES = {
         "gallery/backup.py",
         "daemon/keeping.py",
         "gallery/encryption.py",
+        "gallery/encryption_change.py",
         "gallery/encryption_sqlcipher.py",
         "daemon/journal.py",
         "daemon/journal_file.py",

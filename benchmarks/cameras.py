@@ -225,6 +225,8 @@ def main() -> None:
     # Inherited by all that is started.
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES])
     print(machine_line(), flush=True)
+    # The first time on a machine the nets are compiled, which takes both cores for a while.
+    subprocess.run([sys.executable, "-m", "daemon", "demo"], check=True, stdout=subprocess.DEVNULL)
     found: list[Verdict] = []
     # A socket's path may have 107 bytes.
     with tempfile.TemporaryDirectory(prefix="visaged-") as name:

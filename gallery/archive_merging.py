@@ -85,19 +85,27 @@ def merge(
             merging.run(note)
             if not merging.changed:
                 raise _NothingNew
-            gallery.connection.execute("UPDATE gallery SET model = coalesce(model, ?)", (carried.model,))
+            gallery.connection.execute(
+                "UPDATE gallery SET model = coalesce(model, ?) WHERE EXISTS (SELECT 1 FROM encoding)",
+                (expected_model or carried.model,),
+            )
     except _NothingNew:
         pass
     return merging.report()
 
 
 def _check_models(gallery: Gallery, carried: Carried, expected: str | None) -> None:
-    (references,) = carried.connection.execute("SELECT count(*) FROM reference").fetchone()
     kept = gallery.model or expected
-    if references and None not in (kept, carried.model) and kept != carried.model:
+    (lacking,) = carried.connection.execute(
+        """SELECT count(*) FROM reference WHERE set_aside IS NULL AND NOT EXISTS (
+               SELECT 1 FROM encoding WHERE reference_id = reference.id AND model = ?)""",
+        (kept,),
+    ).fetchone()
+    if kept is not None and lacking:
         raise ModelMismatch(
             f"the archive's encodings are of model {carried.model} and can't be compared with the gallery's, "
-            f"{kept}: import it where [encoder] and [detector] are as they were, or enrol the pictures"
+            f"{kept}: import it where [encoder] and [detector] are as they were, or reencode the gallery that "
+            "it comes from and export again, or enrol the pictures"
         )
     lengths = "SELECT DISTINCT model, length(vector) FROM encoding"
     found = [*gallery.connection.execute(lengths), *carried.connection.execute(lengths)]

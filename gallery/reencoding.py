@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from gallery import face_crop, reading, schema
 from gallery.errors import GalleryError, ModelMismatch
 from gallery.faces.types import Encoder
-from gallery.people import PersonName
+from gallery.people import PersonName, check_model
 from gallery.store import Gallery
 
 BATCH = 16
@@ -114,21 +114,17 @@ def put(gallery: Gallery, model: str, references: Sequence[str], rows: NDArray[n
 def switch(gallery: Gallery, model: str) -> bool:
     """Makes this the gallery's model where every reference in use has an encoding of it; whether it is now.
 
-    Nothing is changed where the gallery has another model and any is lacking: ModelMismatch says how many, if
-    some are there already.
+    False: the gallery has none yet. ModelMismatch, and nothing changed, where any reference lacks one.
     """
-    with schema.explained(gallery.path):
-        if gallery.model in (None, model):
-            return gallery.model == model
-        some = gallery.connection.execute(
-            "SELECT 1 FROM encoding WHERE model = ? LIMIT 1", (model,)
-        ).fetchone()
-    if some is None:
-        return False
+    if gallery.model in (None, model):
+        return gallery.model == model
     with gallery.change() as note:
         # Counted under the lock: somebody may be enrolled just now.
         left = sum(each.in_use for each in lacking(gallery, model))
         if left:
+            begun = gallery.connection.execute("SELECT 1 FROM encoding WHERE model = ? LIMIT 1", (model,))
+            if begun.fetchone() is None:
+                check_model(gallery.model, model)
             raise ModelMismatch(
                 f"{left} references have no encoding of {model} yet, so that the gallery stays with "
                 f"{gallery.model}: visaged reencode goes on, or set [encoder] and [detector] back"

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gallery import archive, archive_file
+from gallery import archive, archive_file, reencoding
 from gallery.errors import ArchiveRefused, GalleryError, ModelMismatch
 from gallery.store import Gallery
 from tests.gallery.builders import ENROLLED_UNIX_NS, reference
@@ -137,6 +137,19 @@ def test_encodings_that_can_not_be_compared_are_refused(content: bytes, tmp_path
     with pytest.raises(ModelMismatch, match="another-model"):
         imported(other, content)
     assert rows(other) == before
+
+
+def test_a_space_of_the_other_galleries_model_is_enough(tmp_path: Path) -> None:
+    one, other = tmp_path / "one.db", tmp_path / "other.db"
+    with Gallery.open(one) as gallery:
+        gallery.add("Ann", [reference("ann", np.ones(16))], ENROLLED_UNIX_NS)
+        ids = [each.id for each in reencoding.lacking(gallery, "new")]
+        reencoding.put(gallery, "new", ids, np.ones((1, 4), np.float32))
+    with Gallery.open(other) as gallery:
+        gallery.add("Eve", [reference("eve", np.zeros(4), model="new")], ENROLLED_UNIX_NS)
+    assert imported(other, exported(one)).people_added == 1
+    with Gallery.open(other) as gallery:
+        assert [person.name for person in gallery.index("new").people] == ["Eve", "Ann"]
 
 
 def test_a_file_is_written_for_its_owner_whole_or_not_and_not_over_another(tmp_path: Path) -> None:

@@ -167,9 +167,21 @@ def test_encodings_of_one_model_have_one_length_and_the_own_model_is_not_written
         reencoding.put(gallery, MODEL, [third.id], np.ones((1, 2), np.float32))
 
 
-def test_a_gallery_without_such_encodings_stays_silently_as_it_is(gallery: Gallery) -> None:
-    assert not reencoding.switch(gallery, NEW)
+def test_a_gallery_without_such_encodings_stays_as_it_is(gallery: Gallery) -> None:
+    with pytest.raises(ModelMismatch, match="can't be compared"):
+        reencoding.switch(gallery, NEW)
     assert gallery.model == MODEL
+
+
+def test_where_no_picture_was_kept_all_come_back_as_they_are_enrolled_again(tmp_path: Path) -> None:
+    with Gallery.open(tmp_path / "plain.db") as gallery:
+        assert not reencoding.switch(gallery, NEW)
+        gallery.add("ann", [reference("a.jpg"), reference("b.jpg")], ENROLLED_UNIX_NS)
+        care.set_aside(gallery, {each.id: "old_model" for each in reencoding.lacking(gallery, NEW)})
+        assert reencoding.switch(gallery, NEW)
+        assert len(gallery.index(NEW)) == 0
+        person = gallery.add("ann", [reference("a.jpg", [1, 2, 3], NEW)], ENROLLED_UNIX_NS)
+        assert (person.references, len(gallery.index(NEW))) == (1, 1)
 
 
 def test_a_picture_keeps_where_the_face_is_also_at_the_border_and_made_smaller() -> None:

@@ -104,8 +104,8 @@ def _check_models(gallery: Gallery, carried: Carried, expected: str | None) -> N
     if kept is not None and lacking:
         raise ModelMismatch(
             f"the archive's encodings are of model {carried.model} and can't be compared with the gallery's, "
-            f"{kept}: import it where [encoder] and [detector] are as they were, or reencode the gallery that "
-            "it comes from and export again, or enrol the pictures"
+            f"{kept}: import it where [encoder] and [detector] are as they were, or reencode the gallery "
+            "that it comes from and export again, or enrol the pictures"
         )
     lengths = "SELECT DISTINCT model, length(vector) FROM encoding"
     found = [*gallery.connection.execute(lengths), *carried.connection.execute(lengths)]

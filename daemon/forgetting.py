@@ -65,7 +65,7 @@ class Left:
     file: str
     """Its path."""
     what: str
-    """name, encoding or picture; compressed, unreadable: it can't be looked through."""
+    """name, encoding or picture; compressed, unreadable: it can't be looked through; called: so it is."""
     count: int
     """How often."""
 

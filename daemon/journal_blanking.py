@@ -6,7 +6,6 @@ An event keeps its number and its length, so that it is written over the old one
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -96,7 +95,7 @@ def other_names(path: Path, blanking: Blanking, key: Key | None = None) -> set[s
 def overwrite(journal: Journal, rows: Sequence[Row]) -> Generator[None, None, int]:
     """Puts these envelopes in the place of those there are, a bite at a time; how many. For who writes."""
     connection = journal.connection
-    _secure(connection)
+    _secure(journal)
     done = 0
     for start in range(0, len(rows), BITE_EVENTS):
         # Nobody was promised that it survives a power cut just now: it is done again, and at the end synced.
@@ -115,7 +114,7 @@ def overwrite(journal: Journal, rows: Sequence[Row]) -> Generator[None, None, in
 def purge(journal: Journal) -> Generator[None, None, bool]:
     """Gives back what is not in use, and empties the write-ahead log; False: somebody went on reading it."""
     connection = journal.connection
-    _secure(connection)
+    _secure(journal)
     free = journal.free_pages
     while free:
         # execute() would give back one page and no more.
@@ -135,7 +134,7 @@ def purge(journal: Journal) -> Generator[None, None, bool]:
 def write_anew(journal: Journal, near: Sequence[int]) -> Generator[None, None, None]:
     """Moves the events of these numbers to other places in the file, and clears those that they had."""
     connection = journal.connection
-    _secure(connection)
+    _secure(journal)
     for start in range(0, len(near), BITE_EVENTS):
         bite = near[start : start + BITE_EVENTS]
         marks = ",".join("?" * len(bite))
@@ -147,8 +146,8 @@ def write_anew(journal: Journal, near: Sequence[int]) -> Generator[None, None, N
         yield
 
 
-def _secure(connection: sqlite3.Connection) -> None:
-    connection.execute("PRAGMA secure_delete = ON").fetchone()
+def _secure(journal: Journal) -> None:
+    journal.connection.execute("PRAGMA secure_delete = ON").fetchone()
 
 
 def _holding(path: Path, marks: Sequence[bytes], key: Key | None) -> Iterator[tuple[int, str]]:

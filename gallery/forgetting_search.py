@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from gallery.encryption import reading
 
-What = Literal["name", "encoding", "picture", "compressed", "unreadable"]
+What = Literal["name", "encoding", "picture", "compressed", "unreadable", "called"]
 
 PIECE_FLOATS = 4
 """An encoding is looked for piece by piece, so that half of one is found too: 16 bytes as float32."""
@@ -44,9 +44,9 @@ class Remnant:
     file: Path
     """Which."""
     what: What
-    """Of what kind; compressed, unreadable: the file can't be looked through."""
+    """Of what kind; compressed, unreadable: it can't be looked through; called: the name is in its own."""
     place: int
-    """Of its first byte in the file."""
+    """Of its first byte in the file; 0 where it is about the file as a whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,10 @@ def search(
     breathe: called after each MiB, for who has other things to do too. OSError where the disk fails.
     """
     names, needles = _forms(sought), _Needles(sought)
+    uncommon = [name for name in sought.names if name.lower() not in sought.words]
     for path in files:
+        if mentions(path.name, uncommon, sought.others):
+            yield Remnant(path, "called", 0)
         try:
             with reading(path) as descriptor:
                 beginning = os.pread(descriptor, 8, 0)

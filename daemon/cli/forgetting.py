@@ -23,6 +23,15 @@ STEPS = {
     "files": "searching every file",
 }
 """What a person reads meanwhile."""
+FOUND = {
+    "name": "the name stands in it",
+    "encoding": "an encoding is in it",
+    "picture": "a picture is in it",
+    "called": "the name is part of its own",
+    "compressed": "it is packed, and can't be looked through",
+    "unreadable": "it can't be read",
+}
+"""What is left."""
 
 
 def forget(
@@ -90,9 +99,9 @@ def _tell(receipts: list[Receipt]) -> None:
             f"in {receipt.events} events; {receipt.files} files were searched"
         )
         for left in receipt.left:
-            closed = left.what in ("compressed", "unreadable")
-            found = f"can't be looked through: {left.what}" if closed else f"still holds: {left.what}"
-            typer.echo(f"{left.file} {found} ({left.count}); remove it, or what is in it", err=True)
+            typer.echo(
+                f"{left.file}: {FOUND[left.what]} ({left.count}); remove it, or what is in it", err=True
+            )
         if not receipt.verified and not receipt.left:
             typer.echo(
                 "it was broken off before the files' search was told; search again if need be", err=True

@@ -22,6 +22,7 @@ from daemon.forgetting_desk import Forget, forgetting_of
 from daemon.journal import Journal
 from daemon.journal_blanking import names_of
 from gallery import care, forgetting
+from gallery.encryption import Key
 from gallery.people import PersonName
 from gallery.store import Gallery
 from tests.daemon.journaling import EPOCH, FOREVER, kept
@@ -195,11 +196,16 @@ def test_what_somebody_else_put_beside_is_not_touched_but_told_with_the_file(sta
     notes.write_text("the one with the hat is Annabel, said Bob")
     copy.parent.mkdir()
     copy.write_bytes(b"\0" * 99 + looks(1)[0].tobytes())
+    packed, called = state.folder / "old" / "export.zip", state.folder / "Annabel.txt"
+    packed.write_bytes(b"PK\x03\x04 and so on")
+    called.write_text("nothing")
     receipt = forget(state, ann.id)
     assert not receipt.verified
-    assert [(Path(left.file), left.what) for left in receipt.left] == [(notes, "name"), (copy, "encoding")]
+    assert sorted((Path(left.file), left.what) for left in receipt.left) == sorted(
+        [(notes, "name"), (copy, "encoding"), (packed, "compressed"), (called, "called")]
+    )
     with Gallery.open(state.gallery) as gallery:
-        assert gallery.trail()[-1].detail["left"] == 2
+        assert gallery.trail()[-1].detail["left"] == 4
 
 
 def test_with_no_journal_at_all_the_gallery_alone_is_forgotten_from(state: State) -> None:
@@ -309,3 +315,16 @@ def test_what_was_moved_within_the_files_is_found_and_cleared(state: State) -> N
     assert (receipt.verified, receipt.left) == (True, ())
     assert traces(state.files(), ("Annabel",), looks(1, 3)) == []
     assert kept(state.journal) == before
+
+
+def test_encrypted_databases_are_forgotten_from_as_others_are(state: State) -> None:
+    pytest.importorskip("sqlcipher3")
+    key = Key.new()
+    with Gallery.open(state.gallery, key=key) as gallery:
+        ann, bob = enrol(gallery, "Annabel", 1), enrol(gallery, BOB, 2)
+        with Journal.open(state.journal, EPOCH, key=key) as journal:
+            journal.append([told("recognized", named(ann), candidates=(named(bob), named(ann)))] * 9)
+        receipt = by_hand(gallery, state).forget(ann.id, lambda step: None)
+        assert (receipt.verified, receipt.events) == (True, 9)
+        assert names_of(state.journal, frozenset({ann.id, bob.id}), key) == {BOB}
+        assert [person.name for person in gallery.people()] == [BOB]

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from gallery.errors import DuplicateImage, GalleryError
 from gallery.faces import models
-from gallery.importing.pickled import Array, PickleRefused, read
+from gallery.importing.pickled import read
+from gallery.importing.pickled_words import Array, PickleRefused
 from gallery.people import NewReference, PeopleStore, check_model, clean_name
 
 DIMENSIONS = 128

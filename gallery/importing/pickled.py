@@ -6,78 +6,31 @@ tuples, texts, bytes, numbers and numpy's arrays of floating-point numbers are f
 
 from __future__ import annotations
 
-import math
 import pickletools
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import NoReturn
 
-import numpy as np
-from numpy.typing import NDArray
-
-from gallery.errors import GalleryError
+from gallery.importing.pickled_words import (
+    ADVICE,
+    ORDERS,
+    Array,
+    FloatType,
+    Name,
+    PickleRefused,
+    Value,
+    array_of,
+    called,
+    named,
+    refuse,
+)
 
 MOST_BYTES = 512 << 20
 MOST_OPCODES = 50_000_000
-ADVICE = "import the pictures instead: visaged import --from-face-recognition DIR"
 
 PROTOCOLS = (2, 3, 4, 5)
-NUMPY_MODULES = ("numpy.core.multiarray", "numpy._core.multiarray")
-FLOATS = ("f2", "f4", "f8")
-ORDERS = {"<": "<", ">": ">", "=": "=", "|": "="}
-CALLABLE = {
-    **{(module, "_reconstruct"): "array" for module in NUMPY_MODULES},
-    **{(module, "scalar"): "scalar" for module in NUMPY_MODULES},
-    ("numpy.core.numeric", "_frombuffer"): "buffer",
-    ("numpy._core.numeric", "_frombuffer"): "buffer",
-    ("numpy", "ndarray"): "ndarray",
-    ("numpy", "dtype"): "dtype",
-    # How protocol 2 writes bytes.
-    ("_codecs", "encode"): "encode",
-}
-"""What a pickle of such data names; to us these are words, whose meaning is written down below."""
-
-
-class PickleRefused(GalleryError):
-    """A pickle that is damaged, or holds more than names and numbers."""
-
-
-@dataclass(frozen=True, slots=True)
-class Name:
-    """One of CALLABLE."""
-
-    meaning: str
-    """What it stands for."""
-
-
-@dataclass(slots=True)
-class FloatType:
-    """numpy's dtype, as far as we know them."""
-
-    code: str
-    """f4 or the like."""
-    order: str = "="
-    """Byte order."""
-
-    def resolved(self) -> np.dtype[np.floating]:
-        """numpy's own."""
-        return np.dtype(self.order + self.code)
-
-
-@dataclass(slots=True)
-class Array:
-    """numpy's ndarray, empty until its content comes."""
-
-    content: NDArray[np.floating] | None = field(default=None)
-    """None: not yet."""
 
 
 class _Mark:
     """Where a list on the stack begins."""
-
-
-Value = object
-"""dict, list, tuple, str, bytes, int, float, bool, None, Name, FloatType, Array or _Mark."""
 
 
 def read(content: bytes) -> Value:
@@ -123,7 +76,7 @@ class _Machine:
         else:
             follow = FOLLOWED.get(name)
             if follow is None:
-                _refuse(f"the opcode {name}")
+                refuse(f"the opcode {name}")
             follow(self, argument)
 
     def mark(self, _: Value) -> None:
@@ -181,17 +134,17 @@ class _Machine:
 
     def name(self, argument: Value) -> None:
         module, _, attribute = str(argument).partition(" ")
-        self._stack.append(_named(module, attribute))
+        self._stack.append(named(module, attribute))
 
     def name_of_stack(self, _: Value) -> None:
         attribute, module = self._stack.pop(), self._stack.pop()
-        self._stack.append(_named(module, attribute))
+        self._stack.append(named(module, attribute))
 
     def reduce(self, _: Value) -> None:
-        arguments, called = self._stack.pop(), self._stack.pop()
-        if not isinstance(called, Name) or not isinstance(arguments, tuple):
-            _refuse("a call")
-        self._stack.append(_called(called.meaning, arguments))
+        arguments, function = self._stack.pop(), self._stack.pop()
+        if not isinstance(function, Name) or not isinstance(arguments, tuple):
+            refuse("a call")
+        self._stack.append(called(function.meaning, arguments))
 
     def build(self, _: Value) -> None:
         state = self._stack.pop()
@@ -200,9 +153,9 @@ class _Machine:
             target.order = ORDERS[state[1]]
         elif isinstance(target, Array) and isinstance(state, tuple) and len(state) == 5:
             _, shape, dtype, is_fortran, raw = state
-            target.content = _array(raw, dtype, shape, "F" if is_fortran else "C")
+            target.content = array_of(raw, dtype, shape, "F" if is_fortran else "C")
         else:
-            _refuse("an object with a state of its own")
+            refuse("an object with a state of its own")
 
     def _since_mark(self) -> list[Value]:
         values: list[Value] = []
@@ -213,68 +166,20 @@ class _Machine:
     def _list(self) -> list[Value]:
         target = self._stack[-1]
         if not isinstance(target, list):
-            _refuse("a list that is none")
+            refuse("a list that is none")
         return target
 
     def _dict(self) -> dict[Value, Value]:
         target = self._stack[-1]
         if not isinstance(target, dict):
-            _refuse("a dict that is none")
+            refuse("a dict that is none")
         return target
-
-
-def _refuse(what: str) -> NoReturn:
-    raise PickleRefused(
-        f"it holds {what}, and a pickle can run programs: only names, lists, dicts and numbers are taken; "
-        + ADVICE
-    )
 
 
 def _key(key: Value) -> Value:
     if not isinstance(key, str | int | bytes):
-        _refuse("a dict with keys that are no names")
+        refuse("a dict with keys that are no names")
     return key
-
-
-def _named(module: Value, attribute: Value) -> Name:
-    meaning = CALLABLE.get((str(module), str(attribute)))
-    if meaning is None:
-        _refuse(f"{str(module)[:60]!a}.{str(attribute)[:60]!a}")
-    return Name(meaning)
-
-
-def _called(meaning: str, arguments: tuple[Value, ...]) -> Value:
-    if meaning == "array" and len(arguments) == 3 and arguments[0] == Name("ndarray"):
-        return Array()
-    if meaning == "dtype" and arguments and isinstance(arguments[0], str):
-        return _dtype(arguments[0])
-    if meaning == "buffer" and len(arguments) == 4:
-        raw, dtype, shape, order = arguments
-        return Array(_array(raw, dtype, shape, order))
-    if meaning == "scalar" and len(arguments) == 2:
-        dtype, raw = arguments
-        return float(_array(raw, dtype, (1,), "C")[0])
-    if meaning == "encode" and len(arguments) == 2 and arguments[1] == "latin1":
-        return str(arguments[0]).encode("latin1")
-    return _refuse(f"a call of {meaning}")
-
-
-def _dtype(text: str) -> FloatType:
-    code = text[1:] if text[:1] in ORDERS else text
-    if code not in FLOATS:
-        _refuse(f"an array of {text[:20]!a} instead of floating-point numbers")
-    return FloatType(code, ORDERS.get(text[:1], "="))
-
-
-def _array(raw: Value, dtype: Value, shape: Value, order: Value) -> NDArray[np.floating]:
-    if not isinstance(raw, bytes | bytearray) or not isinstance(dtype, FloatType) or order not in ("C", "F"):
-        _refuse("an array of objects")
-    if not isinstance(shape, tuple) or not all(type(side) is int and side >= 0 for side in shape):
-        _refuse("an array without a shape")
-    found = dtype.resolved()
-    if math.prod(shape) * found.itemsize != len(raw):
-        raise PickleRefused("it is damaged: an array is not as large as it says")
-    return np.frombuffer(raw, found).reshape(shape, order="F" if order == "F" else "C")
 
 
 PUSHED = frozenset(

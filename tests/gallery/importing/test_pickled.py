@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from gallery.errors import GalleryError, ModelMismatch, NameRefused
 from gallery.faces.encoder import DlibEncoder
 from gallery.importing.face_recognition import model, people, take_in
-from gallery.importing.pickled import Array, PickleRefused, read
+from gallery.importing.pickled import read
+from gallery.importing.pickled_words import Array, PickleRefused
 from gallery.store import Gallery
 from tests.gallery.builders import reference
 

@@ -28,17 +28,23 @@ def build_engine(config: Config) -> tuple[FaceEngine, str]:
     from gallery.faces.device import describe, resolve
     from gallery.faces.encoder import build_encoder
     from gallery.faces.engine import FaceEngine
+    from gallery.faces.machine_code.loading import give_up
 
     asked = config.encoder
     weights = None if asked.weights is None else str(asked.weights.expanduser())
     try:
         device = resolve(config.daemon.device)
         # Side by side: the first start of all compiles for each of them, in a process of its own.
-        with ThreadPoolExecutor(1, "encoder-loader") as beside:
-            wanted = beside.submit(
-                build_encoder, asked.name, device, asked.alignment, asked.engine, weights, asked.mirror
-            )
-            detector, encoder = _detector(config, device), wanted.result()
+        with ThreadPoolExecutor(2, "loader") as loaders:
+            try:
+                finding = loaders.submit(_detector, config, device)
+                encoding = loaders.submit(
+                    build_encoder, asked.name, device, asked.alignment, asked.engine, weights, asked.mirror
+                )
+                detector, encoder = finding.result(), encoding.result()
+            except (SystemExit, KeyboardInterrupt):
+                give_up()
+                raise
     except ValueError as error:
         # Each refusal of theirs is one: a device or model that can't be used, names that don't fit.
         raise UsageError(str(error)) from None

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from platformdirs import user_cache_path
 
+MOST = 8
+"""Files of one kind that are kept: versions before this one, and other processors with the same home."""
 DIGEST_BYTES = 32
 """SHA-256 of what follows, at the beginning of each file."""
 
@@ -29,7 +31,7 @@ def read(name: str) -> bytes | None:
 
 
 def write(name: str, content: bytes) -> Path | None:
-    """Keeps it in the first folder that can be written; None: there is none."""
+    """Keeps it in the first folder that can be written; None: there is none. name: kind-digest.o."""
     for folder in folders():
         with suppress(OSError):
             return _write(folder, name, content)
@@ -53,7 +55,16 @@ def _write(folder: Path, name: str, content: bytes) -> Path:
         with os.fdopen(handle, "wb") as file:
             file.write(hashlib.sha256(content).digest() + content)
         # As a whole or not at all, however many processes start at once.
-        return Path(unfinished).replace(folder / name)
+        written = Path(unfinished).replace(folder / name)
     except OSError:
         Path(unfinished).unlink(missing_ok=True)
         raise
+    _forget_oldest(folder, name.partition("-")[0])
+    return written
+
+
+def _forget_oldest(folder: Path, kind: str) -> None:
+    with suppress(OSError):
+        files = sorted(folder.glob(f"{kind}-*.o"), key=lambda file: file.stat().st_mtime)
+        for file in files[:-MOST]:
+            file.unlink()

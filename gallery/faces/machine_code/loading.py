@@ -12,6 +12,7 @@ import logging
 import os
 import subprocess
 import sys
+import threading
 import time
 from array import array
 from collections.abc import Iterator, Sequence
@@ -32,6 +33,10 @@ FAILED = -(1 << 63)
 
 ROOT = Path(__file__).parents[3]
 """From where the package can be imported."""
+
+_lock = threading.Lock()
+_compiling: set[subprocess.Popen[bytes]] = set()
+_ending = False
 
 Argument: TypeAlias = "int | NDArray[Any] | Words | tuple[Argument, ...]"
 
@@ -114,9 +119,18 @@ def _linked(code: bytes, processor: tuple[str, str], names: Sequence[str]) -> di
     return {name: Function(library.get_function_address(name), library) for name in names}
 
 
+def give_up() -> None:
+    """The process is to end: what compiles is ended; who waits for it, or comes later, gets SystemExit."""
+    global _ending
+    with _lock:
+        _ending = True
+        for child in _compiling:
+            child.kill()
+
+
 def _compiled(source: Source, processor: tuple[str, str]) -> bytes:
-    """Made in a process of its own; takes about ten seconds."""
-    logger.warning("compiling %s's nets for this processor; it takes some ten seconds, once", source.name)
+    """Made in a process of its own."""
+    logger.warning("compiling %s's nets for this processor: 10 to 30 seconds, this once", source.name)
     started_s = time.monotonic()
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     variables = {
@@ -124,18 +138,36 @@ def _compiled(source: Source, processor: tuple[str, str]) -> bytes:
         "NUMBA_CPU_NAME": processor[0],
         "NUMBA_CPU_FEATURES": processor[1],
     }
-    done = subprocess.run(
-        [sys.executable, "-m", "gallery.faces.machine_code.building", source.module],
-        env=os.environ | variables,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        check=False,
-    )
-    if done.returncode:
-        last = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
+    try:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "gallery.faces.machine_code.building", source.module],
+            env=os.environ | variables,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            # Ctrl-C is for us; we end it.
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise NoMachineCode(f"no process to compile {source.name}'s nets: {error.strerror}") from None
+    try:
+        with _lock:
+            _compiling.add(child)
+            if _ending:
+                child.kill()
+        code, complaint = child.communicate()
+    finally:
+        child.kill()
+        child.wait()
+        with _lock:
+            _compiling.discard(child)
+    if _ending:
+        raise SystemExit(1)
+    if child.returncode:
+        last = complaint.decode(errors="replace").strip().splitlines()[-1:]
         raise NoMachineCode(f"{source.name}'s nets can't be compiled: {''.join(last)}")
     logger.info("compiled in %.0f s", time.monotonic() - started_s)
-    return done.stdout
+    return code
 
 
 def _digest(source: Source, made_for: Sequence[str]) -> str:

@@ -117,6 +117,18 @@ def test_without_a_folder_of_its_own_it_lies_next_to_the_code_or_in_the_users_ca
     assert users == tmp_path / "visaged"
 
 
+def test_of_one_kind_the_newest_are_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    kept.write("other-0.o", b"code")
+    for i in range(kept.MOST + 2):
+        file = kept.write(f"kind-{i}.o", b"code")
+        assert file is not None
+        os.utime(file, (i, i))
+    assert kept.read("kind-0.o") is None
+    assert kept.read(f"kind-{kept.MOST + 1}.o") == kept.read("other-0.o") == b"code"
+    assert len(list(tmp_path.iterdir())) == kept.MOST + 1
+
+
 def test_what_needs_more_than_the_processor_is_refused_before_it_is_kept(source: Source, cache: Path) -> None:
     wanting = replace(source, name="wanting", module="tests.gallery.faces.wanting_functions")
     with pytest.raises(NoMachineCode, match=r"can't be compiled: .*needs of numba's runtime"):

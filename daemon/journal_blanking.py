@@ -53,8 +53,12 @@ class Blanking:
     @property
     def marks(self) -> tuple[bytes, ...]:
         """What stands in each event that may have to be blanked, and in few others."""
-        names = (json.dumps(name, ensure_ascii=False)[1:-1] for name in self.names)
-        return tuple(mark.encode() for mark in (*sorted(self.ids), *names))
+        return (*(each.encode() for each in sorted(self.ids)), *self.named)
+
+    @property
+    def named(self) -> tuple[bytes, ...]:
+        """The names as they stand in events."""
+        return tuple(json.dumps(name, ensure_ascii=False)[1:-1].encode() for name in self.names)
 
 
 def blanked(body: str, blanking: Blanking) -> str:
@@ -86,7 +90,7 @@ def other_names(path: Path, blanking: Blanking, key: Key | None = None) -> set[s
     ids = blanking.other_ids
     return {
         name
-        for _, body in _holding(path, blanking.marks, key)
+        for _, body in _holding(path, blanking.named, key)
         for name in _names(json.loads(body), ids)
         if any(own != name and own in name for own in blanking.names)
     }

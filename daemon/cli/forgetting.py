@@ -57,10 +57,10 @@ def forget(
         forgetting = forgetting_of(desk, settings)
         wanted = [forgetting.find(name, None) for name in names or ()]
         wanted += [forgetting.find(None, each) for each in ids or ()]
-        if not wanted:
-            wanted = forgetting.begun()
-        elif not yes and sys.stdin.isatty() and sys.stderr.isatty():
+        if wanted and not yes and sys.stdin.isatty() and sys.stderr.isatty():
             _confirm(desk, wanted)
+        # Who was begun with and broken off is done as well.
+        wanted += forgetting.begun()
         receipts = [forgetting.forget(each, _teller()) for each in dict.fromkeys(wanted)]
     if as_json:
         print_json({"forgotten": [asdict(receipt) for receipt in receipts]})

@@ -19,8 +19,11 @@ class Patience:
     """FFmpeg's limit for one frame; 0.8 of it counts as a disconnect."""
     first_frame_timeout_s: float = 12.0
     """A stream shows nothing before its first key frame."""
-    start_s: float = 20.0
-    """From the start of the process to an open source: the interpreter, OpenCV, and the opening."""
+    start_s: float = 60.0
+    """From the start of the process to an open source: the interpreter, OpenCV, and the opening.
+
+    Half a second by itself; but where twelve are started at once on two cores that others use too, it was 20.
+    """
     silence_s: float = 3.5
     """A live camera's process that gives nothing for so long is killed: it hangs, or was stopped."""
     file_silence_s: float = 30.0

@@ -84,6 +84,10 @@ def _change(path: Path, old: Key | None, new: Key | None) -> None:
 def _empty_beside(path: Path) -> Path:
     handle, name = tempfile.mkstemp(prefix=f".{path.name}-", suffix=SUFFIX, dir=path.parent)
     os.fchmod(handle, 0o600)
+    if os.geteuid() == 0:
+        # Whose service it is, who must be able to read it afterwards.
+        found = path.stat()
+        os.fchown(handle, found.st_uid, found.st_gid)
     os.close(handle)
     return Path(name)
 

@@ -238,6 +238,14 @@ def test_a_kill_leaves_the_gallery_as_before_or_as_after(path: Path) -> None:
     assert not list(path.parent.glob(f"*{SUFFIX}*"))
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_a_services_gallery_stays_the_services_when_root_encrypts_it(path: Path) -> None:
+    fill(path, None, people=1)
+    os.chown(path, 12345, 23456)
+    change(path, None, KEY)
+    assert (path.stat().st_uid, path.stat().st_gid, path.stat().st_mode & 0o777) == (12345, 23456, 0o600)
+
+
 def test_a_missing_gallery_stays_missing(path: Path) -> None:
     with pytest.raises(GalleryMissing):
         Gallery.open(path, create=False, key=KEY)

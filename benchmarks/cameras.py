@@ -70,7 +70,7 @@ class Measured:
         """The least followed camera's frames against the mean of the others."""
         least = min(self.processed, key=lambda name: self.processed[name])
         others = [count for name, count in self.processed.items() if name != least]
-        return self.processed[least] / statistics.mean(others)
+        return self.processed[least] / (statistics.mean(others) or float("inf"))
 
 
 def verdicts(measured: Measured) -> list[Verdict]:

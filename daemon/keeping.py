@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ from daemon.private_file import make_folder
 from daemon.version import version
 from gallery import archive_file, backup
 from gallery.archive_file import Opened
-from gallery.errors import ArchiveRefused, GalleryError
+from gallery.errors import ArchiveRefused, GalleryError, KeyRefused
 from gallery.store import Gallery
 
 if TYPE_CHECKING:
@@ -208,17 +208,34 @@ def _continue(journal: Path, places: Places, mark: HeadMark, told: BackedUp) -> 
     # Refuses what is no journal; what is not whole would have been refused before.
     with closing(open_connection(journal, ours=False, head=0, sound=False, key=places.key)) as connection:
         (stored,) = connection.execute(HEAD).fetchone()
-        if mark.found is not None and mark.found.head:
-            head = max(stored, mark.found.head)
+        given = 0 if mark.found is None else mark.found.head
+        if given >= stored and given and _is_continued(connection, places):
+            head = given
         else:
             # Another machine, or all was lost: whoever listened may have seen numbers beyond the backup's.
             since_s = max(0, time.time_ns() - told.made_unix_ns) // 1_000_000_000 + 1
-            head = max(stored, told.journal_head or 0) + LEAP_PER_S * since_s
+            head = max(given, stored, told.journal_head or 0) + LEAP_PER_S * since_s
         if head > stored:
             with transaction(connection):
                 connection.execute("INSERT INTO hole VALUES (?, ?)", (stored + 1, head))
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     return int(head)
+
+
+def _is_continued(copied: sqlite3.Connection, places: Places) -> bool:
+    """Whether the journal that is here goes on from the copy; one that can't be read is no objection."""
+    ids = "SELECT seq, json_extract(body, '$.id') FROM event"
+    newest = copied.execute(f"{ids} ORDER BY seq DESC LIMIT 1").fetchone()
+    if newest is None or not places.journal.exists():
+        return True
+    try:
+        with closing(connect_to_read(places.journal, places.key)) as here:
+            same = here.execute(f"{ids} WHERE seq = ?", (newest[0],)).fetchone()
+            (oldest,) = here.execute("SELECT min(seq) FROM event").fetchone()
+    except (sqlite3.Error, KeyRefused):
+        return True
+    # What is too old is not kept.
+    return same == newest if same is not None else oldest is None or bool(oldest > newest[0])
 
 
 def _put(new: Path, path: Path, key: Key | None) -> list[str]:
@@ -236,10 +253,3 @@ def _free(path: Path, suffix: str) -> Path:
         number += 1
         found = beside(path, f"{suffix}-{number}")
     return found
-
-
-def as_told(report: BackedUp | Restored) -> Mapping[str, object]:
-    """For JSON."""
-    from dataclasses import asdict
-
-    return asdict(report)

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from daemon.carry_desk import Carry
     from daemon.config import Config
     from daemon.keeping import Places
-    from daemon.people_desk import PeopleDesk
     from gallery.archive_merging import Imported
 
 ForceOption = Annotated[bool, typer.Option("--force", help="Write over a file that is there.")]
@@ -60,7 +59,7 @@ def export(
             raise UsageError("--person has all there is, and never writes over a file: leave the others out")
         export_person(settings, person, file, as_json=as_json)
         return
-    with _desk(settings) as (_, carry), created(file, force=force) as target:
+    with _desk(settings) as carry, created(file, force=force) as target:
         people = carry.export(target, with_crops=with_crops)
     if as_json:
         print_json({"file": str(file), "people": people, "bytes": file.stat().st_size})
@@ -113,7 +112,7 @@ def import_(
         return
     if largest:
         raise UsageError("--largest is for pictures; an archive holds none to choose from")
-    with _opened(file) as source, _desk(settings, create=True) as (_, carry):
+    with _opened(file) as source, _desk(settings, create=True) as carry:
         report = carry.take_in(source, by_name=merge)
     if as_json:
         print_json(asdict(report))
@@ -133,7 +132,7 @@ def backup(
     """
     from gallery.archive_file import created
 
-    with _desk(configured(config)) as (_, carry), created(file, force=force) as target:
+    with _desk(configured(config)) as carry, created(file, force=force) as target:
         report = carry.back_up(target)
     if as_json:
         print_json({"file": str(file), "bytes": file.stat().st_size, **asdict(report)})
@@ -183,12 +182,12 @@ def restore(
 
 
 @contextmanager
-def _desk(config: Config, *, create: bool = False) -> Iterator[tuple[PeopleDesk, Carry]]:
+def _desk(config: Config, *, create: bool = False) -> Iterator[Carry]:
     from daemon.carry_desk import carry_of
     from daemon.people_desk import open_desk
 
     with open_desk(config, create=create) as desk:
-        yield desk, carry_of(desk, _places(config))
+        yield carry_of(desk, _places(config))
 
 
 def _places(config: Config) -> Places:

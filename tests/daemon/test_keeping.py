@@ -107,6 +107,14 @@ def test_where_no_mark_tells_how_far_numbers_were_given_they_leap(tmp_path: Path
     assert number == report.journal_next
 
 
+@pytest.mark.parametrize("events", [2, 50])
+def test_the_mark_of_another_journal_says_nothing_of_these_numbers(tmp_path: Path, events: int) -> None:
+    one, other = filled(tmp_path / "one"), filled(tmp_path / "other", events)
+    report = restored(other, backed_up(one), force=True)
+    assert report.journal_next is not None
+    assert report.journal_next > max(7, events) + LEAP_PER_S
+
+
 def test_the_mark_alone_is_enough_where_the_journal_is_gone(tmp_path: Path) -> None:
     one = filled(tmp_path / "one")
     content = backed_up(one)

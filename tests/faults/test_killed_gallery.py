@@ -7,6 +7,7 @@ import json
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -28,6 +29,9 @@ from tests.gallery.carrying import exported, fill
 
 KILLED = -9
 POINTS = 50
+"""At which each operation is killed: 250 in all."""
+MEMORY = Path("/dev/shm")
+"""What a process wrote outlives it in any file system; here nobody waits for a disk that others use."""
 EVENTS, LATER_EVENTS = 6, 4
 
 
@@ -76,9 +80,17 @@ def places(folder: Path) -> Places:
 
 
 @pytest.fixture(scope="module")
-def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def root() -> Iterator[Path]:
+    """Where all state folders are."""
+    with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as name:
+        yield Path(name)
+
+
+@pytest.fixture(scope="module")
+def state(root: Path) -> Path:
     """A state folder with a backup of an earlier time, and an archive of other people."""
-    folder = tmp_path_factory.mktemp("state")
+    folder = root / "state"
+    folder.mkdir()
     fill(folder / "gallery.db")
     with Journal.open(folder / "journal.db", EPOCH) as journal:
         journal.append([numbered(i) for i in range(EVENTS)])
@@ -89,7 +101,8 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
         gallery.rename("person 2", "later")
     with Journal.open(folder / "journal.db", EPOCH) as journal:
         journal.append([numbered(i) for i in range(EVENTS, EVENTS + LATER_EVENTS)])
-    other = tmp_path_factory.mktemp("other")
+    other = root / "other"
+    other.mkdir()
     fill(other / "gallery.db", people=4, references=6)
     with Gallery.open(other / "gallery.db") as gallery:
         for person in gallery.people():
@@ -141,10 +154,10 @@ class Known:
 
 
 @pytest.fixture(scope="module")
-def known(nursery: Nursery, state: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Known]:
+def known(nursery: Nursery, state: Path, root: Path) -> dict[str, Known]:
     found = {}
     for what in OPERATIONS:
-        folder = tmp_path_factory.mktemp(what) / "state"
+        folder = root / what
         shutil.copytree(state, folder)
         before = content(folder, what)
         code, steps = nursery.run(what, folder)
@@ -187,12 +200,13 @@ def test_a_kill_leaves_the_gallery_as_before_or_as_after(
     nursery: Nursery,
     state: Path,
     known: dict[str, Known],
-    tmp_path_factory: pytest.TempPathFactory,
+    root: Path,
     what: str,
     place: int,
     delay_us: int,
 ) -> None:
-    folder = tmp_path_factory.mktemp("dying") / "state"
+    folder = root / "dying"
+    shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(state, folder)
     # Some while it is opened, most from the first change on.
     began, steps = known[what].began, known[what].steps
@@ -211,4 +225,3 @@ def test_a_kill_leaves_the_gallery_as_before_or_as_after(
         assert content(folder, what) == known[what].after
     backup.sweep(folder)
     assert not [path for path in folder.iterdir() if path.name.startswith(backup.WORKSHOP)]
-    shutil.rmtree(folder.parent)

@@ -8,7 +8,6 @@ import uuid
 from collections.abc import Callable, Generator
 from contextlib import ExitStack
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from daemon.control_messages import Json
@@ -47,7 +46,7 @@ class Asked(Protocol):
 def forgetting_of(desk: object, config: Config) -> Forget:
     """By the daemon that `open_desk` found, or in the files."""
     if isinstance(desk, Gallery):
-        return _Here(desk, places_of(config), config.journal_path)
+        return _Here(desk, places_of(config))
     from daemon.control_client import RemoteGallery
 
     assert isinstance(desk, RemoteGallery)
@@ -60,9 +59,34 @@ def places_of(config: Config) -> Places:
     return Places(config.state_dir, config.journal_path, cameras)
 
 
+def forget_here(
+    gallery: Gallery, places: Places, person_id: str, tell: Callable[[str], None] = lambda step: None
+) -> Receipt:
+    """Forgets somebody where no daemon runs; UsageError where not all could be done yet."""
+    from daemon.journal import Journal
+
+    forgetting = next((each for each in noted.begun(gallery) if each.person_id == person_id), None)
+    if forgetting is None:
+        forgetting = noted.begin(gallery, person_id, "asked", time.time_ns())
+    with ExitStack() as opened:
+        journal: Journal | None = None
+        if places.journal.exists():
+            # Held for as long as it takes: no daemon begins to write to it meanwhile.
+            journal = opened.enter_context(Journal.open(places.journal, uuid.uuid4().hex, key=gallery.key))
+
+        def work(chore: Callable[[Journal], Generator[None, None, Result]]) -> Result:
+            assert journal is not None
+            return _done(chore(journal))
+
+        try:
+            return complete(gallery, forgetting, places, work, time.time_ns, tell)
+        except FAILURES as error:
+            raise UsageError(f"not all could be forgotten yet: {error}; visaged forget goes on") from None
+
+
 class _Here:
-    def __init__(self, gallery: Gallery, places: Places, journal: Path) -> None:
-        self._gallery, self._places, self._journal = gallery, places, journal
+    def __init__(self, gallery: Gallery, places: Places) -> None:
+        self._gallery, self._places = gallery, places
 
     def find(self, name: str | None, person_id: str | None) -> str:
         return noted.find(self._gallery, name, person_id)
@@ -71,26 +95,7 @@ class _Here:
         return [each.person_id for each in noted.begun(self._gallery)]
 
     def forget(self, person_id: str, tell: Callable[[str], None]) -> Receipt:
-        forgetting = next(
-            (each for each in noted.begun(self._gallery) if each.person_id == person_id), None
-        ) or noted.begin(self._gallery, person_id, "asked", time.time_ns())
-        from daemon.journal import Journal
-
-        with ExitStack() as opened:
-            journal: Journal | None = None
-            if self._journal.exists():
-                # Held for as long as it takes: no daemon begins to write to it meanwhile.
-                epoch = uuid.uuid4().hex
-                journal = opened.enter_context(Journal.open(self._journal, epoch, key=self._gallery.key))
-
-            def work(chore: Callable[[Journal], Generator[None, None, Result]]) -> Result:
-                assert journal is not None
-                return _done(chore(journal))
-
-            try:
-                return complete(self._gallery, forgetting, self._places, work, time.time_ns, tell)
-            except FAILURES as error:
-                raise UsageError(f"not all could be forgotten yet: {error}; visaged forget goes on") from None
+        return forget_here(self._gallery, self._places, person_id, tell)
 
 
 class _There:

@@ -27,12 +27,15 @@ if TYPE_CHECKING:
     from daemon.pipeline import Outcome
     from gallery.faces.types import BgrImage, Encoder
 
-UNASKED_S = 3.0
-"""Whoever began a sitting and does not ask for it has gone; what was taken is dropped."""
-SILENT_S = 3.0
+UNASKED_S = 8.0
+"""Whoever began a sitting and does not ask for it has gone; what was taken is dropped. A command on a machine
+that is very busy may not get its turn for some seconds."""
+SILENT_S = 5.0
 """A camera that shows no frame for so long is away."""
 SEEING = ("online", "dark", "blurred", "lossy")
 """In these states a camera gives frames that are worth looking at."""
+GONE = ("offline", "ended")
+"""In these a sitting that was begun is over at once; from others a camera may be back in time."""
 
 
 @dataclass(slots=True)
@@ -132,7 +135,9 @@ class Studio:
             place.asked_s = time.monotonic()
             progress, silent_s = place.sitting.progress, place.asked_s - place.seen_s
         if progress.state == "posing":
-            self._check(place.camera)
+            tally = self._tallies.get(place.camera)
+            if tally is None or tally.state in GONE:
+                self._check(place.camera)
             if silent_s > SILENT_S:
                 raise UsageError(f"camera {place.camera} has shown no frame for {silent_s:.0f} s")
         return progress

@@ -94,6 +94,7 @@ def head(home: Home) -> int:
 def enrol(home: Home, name: str, camera: str) -> tuple[int, dict[str, Any]]:
     """Exit code and document of `enroll NAME --camera CAMERA --json`."""
     done = visaged("enroll", name, "--camera", camera, "--json", "--config", home.config)
+    assert done.returncode < 2, done.stderr
     return done.returncode, json.loads(done.stdout)
 
 

@@ -101,7 +101,7 @@ def test_what_cannot_be_is_one_line_and_leaves_nothing(visaged: Shell) -> None:
 def test_keys_alone_is_a_question_that_says_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command_line(["keys"]) == 2
     assert capsys.readouterr().err == (
-        "visaged: keys needs to know what: keys new NAME, keys list or keys revoke NAME\n"
+        "visaged: keys needs to know what: keys new NAME, keys list, keys revoke NAME or keys gallery FILE\n"
     )
 
 

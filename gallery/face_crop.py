@@ -21,7 +21,7 @@ MARGIN = 0.6
 LONGEST_PX = 640
 """Of the picture's sides; the face has some 290 pixels then, twice what an encoder looks at."""
 QUALITY = 95
-"""Of the JPEG, with colours in full: 45 KB of a face of 200 pixels."""
+"""Of the JPEG, with colours in full: 19 KB of a face of LFW (100 pixels), 120 KB of a large portrait."""
 MOST_PIXELS = 4_000_000
 KEY = "visaged"
 

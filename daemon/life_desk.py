@@ -7,8 +7,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from dataclasses import asdict
 
 from daemon import events
 from daemon.answer_desk import to_changes
@@ -16,7 +15,6 @@ from daemon.control_messages import Json
 from daemon.errors import UsageError
 from daemon.journal_tables import FAILURES
 from daemon.samples import Sample
-from daemon.sitting import Progress
 from daemon.strangers import Acquaintance
 from daemon.studio import Studio
 from gallery import care, consent
@@ -34,63 +32,6 @@ SHORT_ID = 8
 """Characters of a stranger's id in the name of a reference."""
 ABOUT_STRANGERS = ("unknown", "corrected", "left")
 """Kinds of events that have a stranger."""
-
-
-class Asked(Protocol):
-    """The other end of a control socket."""
-
-    def ask(self, operation: str, **arguments: object) -> Any: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Naming:
-    """What came of naming a stranger."""
-
-    report: EnrolmentReport
-    """Which samples are references now, and which are not."""
-    events: int
-    """How many events of the journal are referred to."""
-    outdated: bool
-    """Whether thresholds were calibrated without these references."""
-
-
-class Life:
-    """Sittings and strangers of a running daemon."""
-
-    def __init__(self, remote: Asked) -> None:
-        self._ask = remote.ask
-
-    def begin(self, camera: str, name: str, terms: Json | None = None) -> str:
-        """Somebody who gets this name sits before this camera; the sitting's id.
-
-        UsageError, NameRefused; TermsRefused where somebody new needs consent noted.
-        """
-        return str(self._ask("sit", camera=camera, name=name, terms=terms))
-
-    def look(self, sitting: str) -> Progress:
-        """How far it is; to be asked a few times a second. UsageError where the camera went away."""
-        return Progress(**self._ask("sitting", sitting=sitting))
-
-    def enroll(self, sitting: str, name: str, terms: Json | None = None) -> EnrolmentReport:
-        """Checks what was taken against the gallery and enrols it, all at once; the sitting is over."""
-        return _report(self._ask("enroll_sitting", sitting=sitting, name=name, terms=terms))
-
-    def leave(self, sitting: str) -> None:
-        """Drops what was taken."""
-        self._ask("leave_sitting", sitting=sitting)
-
-    def strangers(self) -> list[dict[str, Any]]:
-        """Everybody who is remembered, as `told`; who was seen last at the end."""
-        return list(self._ask("strangers"))
-
-    def forget(self, stranger: str | None) -> list[str]:
-        """One, by number or id, or everybody; their ids."""
-        return list(self._ask("forget_strangers", stranger=stranger))
-
-    def name(self, stranger: str, name: str, *, strict: bool, terms: Json | None = None) -> Naming:
-        """Enrols what is remembered of a stranger."""
-        done = self._ask("name_stranger", stranger=stranger, name=name, strict=strict, terms=terms)
-        return Naming(_report(done), int(done["events"]), bool(done["outdated"]))
 
 
 def told(stranger: Acquaintance) -> dict[str, object]:
@@ -227,10 +168,3 @@ def _told_before(studio: Studio, camera: str, stranger: str) -> list[events.Told
     return [
         events.Told(seq, event["id"], event["data"]["track"], event["data"]["state"]) for seq, event in found
     ]
-
-
-def _report(message: Json) -> EnrolmentReport:
-    return EnrolmentReport(
-        tuple(Enrolled(PersonName(**each["person"]), each["image"]) for each in message["enrolled"]),
-        tuple(Refused(**each) for each in message["refused"]),
-    )

@@ -19,7 +19,7 @@ from daemon.errors import UsageError
 if TYPE_CHECKING:
     from daemon.config import Config
     from daemon.control_messages import Json
-    from daemon.life_desk import Life
+    from daemon.life_client import Life
     from daemon.sitting import Progress
     from gallery.enrolment import EnrolmentReport
 
@@ -64,7 +64,7 @@ def sit(settings: Config, name: str, camera: str, terms: Json | None = None) -> 
     Raises KeyboardInterrupt where somebody broke it off: nothing is enrolled then.
     """
     from daemon.control_client import is_running
-    from daemon.life_desk import Life
+    from daemon.life_client import Life
     from daemon.people_desk import open_desk
 
     if not is_running(settings.reached_path):
@@ -99,7 +99,7 @@ def _watched(life: Life, sitting: str) -> Progress:
 def _leave(settings: Config, sitting: str) -> None:
     """Over another connection: on the first, an answer may still be under way."""
     from daemon.control_client import RemoteGallery
-    from daemon.life_desk import Life
+    from daemon.life_client import Life
 
     # A daemon that is gone has forgotten it.
     with suppress(UsageError), RemoteGallery(settings.reached_path) as remote:

@@ -17,7 +17,7 @@ from daemon.errors import UsageError
 
 if TYPE_CHECKING:
     from daemon.control_messages import Json
-    from daemon.life_desk import Life
+    from daemon.life_client import Life
     from gallery.enrolment import EnrolmentReport
 
 SHORT_ID = 8
@@ -54,7 +54,7 @@ def in_terms(said: Mapping[str, str | None]) -> Json | None:
 def open_life(config: Path | None) -> Iterator[Life]:
     """Of the running daemon; UsageError where none runs."""
     from daemon.control_client import RemoteGallery, is_running
-    from daemon.life_desk import Life
+    from daemon.life_client import Life
 
     settings = configured(config)
     if not is_running(settings.reached_path):

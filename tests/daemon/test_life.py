@@ -18,7 +18,7 @@ import pytest
 
 from daemon.control_client import RemoteGallery
 from daemon.errors import UsageError
-from daemon.life_desk import Life
+from daemon.life_client import Life
 from tests.daemon.asking import asker
 from tests.daemon.running import Home, environment, running, visaged
 

@@ -18,7 +18,8 @@ from daemon.events import Event
 from daemon.frame import CameraChange, Frame
 from daemon.journal import Journal
 from daemon.journal_reader import JournalReader
-from daemon.life_desk import Life, operations
+from daemon.life_client import Life
+from daemon.life_desk import operations
 from daemon.pipeline import Outcome
 from daemon.presence import Presence
 from daemon.samples import Sample

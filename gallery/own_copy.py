@@ -50,9 +50,12 @@ class OwnEvents:
 def ids(gallery: Gallery, name: str) -> list[str]:
     """By which the journal and the trail know somebody: their own, and those of who was merged into them."""
     found = [gallery.person(name).id]
-    merged = [entry for entry in gallery.trail() if entry.what == "merged"]
+    merged = [
+        (each.person_id, str(each.detail["person"])) for each in gallery.trail() if each.what == "merged"
+    ]
     for known in found:
-        found += [str(each.detail.get("person")) for each in merged if each.person_id == known]
+        # Who came back with a backup may have been merged the other way round.
+        found += [gone for stays, gone in merged if stays == known and gone not in found]
     return found
 
 

@@ -70,9 +70,7 @@ def export(
 
 
 def import_(
-    file: Annotated[
-        Path | None, typer.Argument(metavar="FILE", help="An archive of visaged export.")
-    ] = None,
+    file: Annotated[Path | None, typer.Argument(metavar="FILE", help="An archive of visaged export.")] = None,
     merge: Annotated[
         bool, typer.Option("--merge", help="Who has the same name is the same person, whatever their id.")
     ] = False,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from daemon.client import Person, Received
@@ -46,6 +46,10 @@ class House:
         self._prefix, self._discovery = prefix, discovery
         self._cameras: dict[str, Camera] = {}
         self._as_of = 0
+        self._forgotten: set[str] = set()
+        """Ids of people whose topics are cleared, and are not learnt from the broker again."""
+        self._cleared: set[str] = set()
+        """Those topics."""
         self.daemon_heard = False
         """Whether the daemon lives, as far as is known."""
 
@@ -63,6 +67,9 @@ class House:
 
     def apply(self, event: Received) -> None:
         """Takes over what an event tells, unless the daemon's answer told it before."""
+        if event.type == "visaged.daemon.forgotten":
+            # Also where it is older than the daemon's answer, which knows nothing of it.
+            self._forget({event.data["id"], *event.data["merged"]})
         if event.seq is not None and event.seq <= self._as_of:
             return
         area = event.type.split(".")[1]
@@ -87,10 +94,12 @@ class House:
             return
         if found and isinstance(name, str):
             self._camera(found[1]).people.setdefault(found[2], name)
+            if found[2] in self._forgotten:
+                self._forget({found[2]})
 
     def retained(self) -> dict[str, str]:
-        """Topic to payload of all that the broker should hold."""
-        kept = {
+        """Topic to payload of all that the broker should hold; an empty one: nothing any more."""
+        kept = dict.fromkeys(self._cleared, "") | {
             f"{self._prefix}/availability": ON,
             f"{self._prefix}/daemon/availability": ON if self.daemon_heard else OFF,
         }
@@ -110,11 +119,29 @@ class House:
     def _arrive(
         self, camera: Camera, track: str, person: Person | None, since: str | None, revision: int
     ) -> None:
+        if person is not None and not person.name:
+            # Of somebody who was forgotten since the event was made.
+            person = None
         known = camera.stays.get(track)
         if known is None or revision > known.revision:
             camera.stays[track] = Stay(person, since, revision)
         if person is not None:
+            # With a backup they may have come back.
+            self._forgotten.discard(person.id)
             camera.people[person.id] = person.name
+
+    def _forget(self, people: set[str]) -> None:
+        """Nothing is kept of them, here or on the broker."""
+        self._forgotten |= people
+        for name, camera in self._cameras.items():
+            for identity in people & camera.people.keys():
+                self._cleared.add(f"{self._prefix}/{name}/person/{identity}")
+                if self._discovery is not None:
+                    self._cleared.add(self._config_topic("binary_sensor", f"{name}_{identity}"))
+                del camera.people[identity]
+            for track, stay in camera.stays.items():
+                if stay.person is not None and stay.person.id in people:
+                    camera.stays[track] = replace(stay, person=None)
 
     def _camera(self, name: str) -> Camera:
         return self._cameras.setdefault(name, Camera())
@@ -172,11 +199,11 @@ class House:
     def _entity(
         self, component: str, identity: str, name: str, topic: str, template: str, **more: str | None
     ) -> tuple[str, str]:
-        node, identity = (re.sub(r"[^A-Za-z0-9_-]", "_", text) for text in (self._prefix, identity))
+        node, unique = _signs(self._prefix), _signs(identity)
         availability = [f"{self._prefix}/availability", f"{self._prefix}/daemon/availability"]
         settings = {
             "name": name,
-            "unique_id": f"{node}_{identity}",
+            "unique_id": f"{node}_{unique}",
             "state_topic": topic,
             "value_template": template,
             "json_attributes_topic": topic,
@@ -187,7 +214,15 @@ class House:
             "origin": {"name": "visaged", "sw_version": version()},
         }
         kept = {key: value for key, value in settings.items() if value is not None}
-        return f"{self._discovery}/{component}/{node}/{identity}/config", _json(kept)
+        return self._config_topic(component, identity), _json(kept)
+
+    def _config_topic(self, component: str, identity: str) -> str:
+        return f"{self._discovery}/{component}/{_signs(self._prefix)}/{_signs(identity)}/config"
+
+
+def _signs(text: str) -> str:
+    """With those signs alone that Home Assistant takes."""
+    return re.sub(r"[^A-Za-z0-9_-]", "_", text)
 
 
 def _person(told: Mapping[str, str] | None) -> Person | None:

@@ -15,7 +15,7 @@ import pytest
 from daemon import events
 from daemon.bridge_mqtt import Broker
 from daemon.errors import UsageError
-from daemon.events import Started
+from daemon.events import Forgotten, Started
 from daemon.keys import Keyring, new_pair, write_client_file
 from tests.daemon.cli.conftest import Shell, visaged  # noqa: F401
 from tests.daemon.event_samples import ANN, LEFT, NAMED, RECOGNIZED
@@ -78,6 +78,19 @@ def test_events_and_presence_reach_the_broker(tmp_path: Path, broker: Mosquitto)
             assert late.json(PERSON)["present"] is False
             assert late.events == [], "events are not kept by the broker"
         assert [event["type"].rpartition(".")[2] for event in ear.events] == ["recognized", "online", "left"]
+
+
+def test_who_is_forgotten_is_gone_from_the_broker(tmp_path: Path, broker: Mosquitto) -> None:
+    with real_bus(tmp_path) as bus, listening(broker) as ear, bridge(tmp_path, broker):
+        begun(ear, bus)
+        bus.send(events.life(RECOGNIZED), events.life(LEFT))
+        ear.until(lambda: PERSON in ear.kept and ear.json(PERSON)["present"] is False)
+        bus.send(events.daemon(Forgotten(YUNA, [], "asked", verified=True)))
+        ear.until(lambda: not any(YUNA in topic for topic, text in ear.kept.items() if text))
+        assert ear.json("visaged/daemon/forgotten")["data"]["id"] == YUNA
+        with listening(broker) as late:
+            late.until(lambda: "visaged/door/present" in late.kept)
+            assert not any(YUNA in topic for topic, text in late.kept.items() if text)
 
 
 def test_a_bridge_that_is_killed_is_told_by_its_last_will_and_loses_nothing(

@@ -9,8 +9,9 @@ from typing import Any
 from daemon import events
 from daemon.bridge_mqtt_state import House
 from daemon.client import Received, decode
-from daemon.events import CameraPulse, Event, Heartbeat, Mark, Started
+from daemon.events import CameraPulse, Event, Forgotten, Heartbeat, Mark, Started
 from daemon.frame import CameraChange
+from gallery.people import PersonName
 from tests.daemon.event_samples import CORRECTED, LEFT, NAMED, RECOGNIZED, STRANGER_LEFT, UNKNOWN
 
 YUNA, ANN = "6f2c2a1e-5e0d-4f0e-8f8e-0d7b6a0b8f3c", "a7d0c9f4-1b7a-4a55-9a0b-2b8c1c0de001"
@@ -133,6 +134,47 @@ def test_whom_the_broker_remembers_from_an_earlier_run_has_left_meanwhile() -> N
     made.learn(f"visaged/door/person/{YUNA}", kept.encode())
     assert not person(made, ANN)["present"]
     assert person(made)["name"] == "김연아"
+
+
+def forgotten(*ids: str, seq: int | None = None) -> Received:
+    first, *merged = ids
+    return received(events.daemon(Forgotten(first, merged, "asked", True)), seq)
+
+
+def test_who_is_forgotten_is_cleared_from_the_broker_with_all_topics() -> None:
+    made = house(life(RECOGNIZED), discovery="homeassistant")
+    topics = {topic for topic in made.retained() if YUNA in topic}
+    assert len(topics) == 2
+    made.apply(forgotten("another", YUNA))
+    kept = made.retained()
+    assert {topic: kept[topic] for topic in topics} == dict.fromkeys(topics, "")
+    assert "김연아" not in json.dumps(kept, ensure_ascii=False)
+    assert present(made) == {"count": 1, "people": [], "strangers": 1}
+
+
+def test_who_was_forgotten_while_no_bridge_ran_is_not_learnt_from_the_broker() -> None:
+    kept = json.dumps({"present": False, "id": ANN, "name": "Ann Lee", "since": None}).encode()
+    for told_first in (True, False):
+        made = House("visaged", None)
+        made.begin({"epoch": "e", "head": 9, "cameras": {"door": []}})
+        if told_first:
+            made.apply(forgotten(ANN, seq=5))
+        made.learn(f"visaged/door/person/{ANN}", kept)
+        if not told_first:
+            made.apply(forgotten(ANN, seq=5))
+        assert made.retained()[f"visaged/door/person/{ANN}"] == ""
+
+
+def test_an_event_whose_name_was_blanked_since_is_of_nobody() -> None:
+    blank = replace(NAMED, person=PersonName(YUNA, ""))
+    made = house(life(replace(RECOGNIZED, face=blank)), discovery="homeassistant")
+    assert not any(YUNA in topic for topic in made.retained())
+    assert present(made) == {"count": 1, "people": [], "strangers": 1}
+
+
+def test_who_comes_back_with_a_backup_has_topics_again() -> None:
+    made = house(life(RECOGNIZED), forgotten(YUNA), life(replace(RECOGNIZED, face=replace(NAMED, track="b"))))
+    assert person(made)["present"]
 
 
 def test_what_is_nobody_of_ours_is_not_learnt() -> None:

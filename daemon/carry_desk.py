@@ -264,9 +264,11 @@ class CarryDesk:
         return None
 
     def _drop(self) -> None:
-        if self._job is not None:
-            self._job.file.close()
-        self._job = None
+        job, self._job = self._job, None
+        if job is not None:
+            # What is still to be written to a full disk is not wanted any more.
+            with contextlib.suppress(OSError):
+                job.file.close()
 
 
 def operations(

@@ -191,6 +191,10 @@ class Desk:
             answer = {"ok": self._do(request)}
         except (GalleryError, UsageError) as error:
             answer = {"error": messages.from_error(error)}
+        except OSError as error:
+            # Such as a disk that is full: whoever asked is told, and all others are answered as before.
+            text = f"{error.filename or 'a file'} can't be read or written: {error.strerror or error}"
+            answer = {"error": messages.from_error(GalleryError(text))}
         except (NotUnderstood, KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
             # Whoever can open the socket may say anything; only the gallery's own state is our fault.
             text = f"request not understood: {type(error).__name__}: {error}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import stat
 from collections.abc import Iterator
 from dataclasses import replace
@@ -68,6 +69,26 @@ def test_references_come_back_as_they_went_in(control: Path) -> None:
         (kept,) = remote.references("ann")
     np.testing.assert_array_equal(kept.encoding, np.array([0.1, -0.2], np.float32))
     assert (kept.source_name, kept.quality, kept.model) == ("ann.jpg", 0.9, MODEL)
+
+
+def test_a_disk_that_takes_nothing_ends_one_archive_and_not_the_daemon(control: Path, tmp_path: Path) -> None:
+    piece = "A" * (4 << 20)
+    with RemoteGallery(control) as remote:
+        job = remote.ask("carry_begin", what="import", by_name=False)["job"]
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, hard))
+        try:
+            with pytest.raises(GalleryError, match="can't be read or written: File too large"):
+                remote.ask("carry_put", job=job, data=piece)
+            remote.ask("carry_end", job=job)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        assert remote.people() == []
+        (tmp_path / "state").rename(tmp_path / "elsewhere")
+        with pytest.raises(GalleryError, match="can't be read or written: No such file"):
+            remote.ask("carry_begin", what="import", by_name=False)
+        (tmp_path / "elsewhere").rename(tmp_path / "state")
+        assert remote.ask("carry_begin", what="import", by_name=False)
 
 
 def within(threshold: float) -> Rules:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
@@ -90,7 +91,9 @@ def operations(gallery: Gallery, model: str, studio: Studio) -> dict[str, Callab
         report = _enroll(gallery, str(request["name"]), references, terms, detail, strict=strict)
         referred = 0
         if report.enrolled:
-            studio.strangers.forget(stranger.id)
+            with contextlib.suppress(UsageError):
+                # The loop may have recognized them by now, and dropped the stranger itself.
+                studio.strangers.forget(stranger.id)
             for event in _named(studio, stranger, report):
                 studio.tell(events.named(event))
                 referred += len(event.events)

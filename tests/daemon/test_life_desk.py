@@ -31,7 +31,7 @@ from daemon.view import SeenFace
 from daemon.visits import Visit
 from gallery.errors import NameRefused, TermsRefused
 from gallery.faces.types import BgrImage, Encodings, Faces
-from gallery.people import NewReference
+from gallery.people import NewReference, Person
 from gallery.store import Gallery
 from tests.daemon.event_samples import NAMED, UNKNOWN
 from tests.daemon.serving import NoNets
@@ -247,6 +247,23 @@ def test_a_named_stranger_is_told_of_once_for_each_camera_with_what_the_journal_
     presence = Presence(["door"], 0)
     presence.note(door, 5)
     assert presence.now() == (5, {"door": []})
+
+
+def test_a_stranger_whom_the_loop_recognizes_while_being_named_is_named_all_the_same(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stranger = room.meet(person_at(5))
+    add = room.gallery.add
+
+    def add_and_be_seen(*arguments: Any, **detail: Any) -> Person:
+        person = add(*arguments, **detail)
+        room.studio.strangers.drop(stranger)
+        return person
+
+    monkeypatch.setattr(room.gallery, "add", add_and_be_seen)
+    done = room.life.name("1", "ann", strict=True)
+    assert len(done.report.enrolled) == 3
+    assert [event.topic for event in room.studio.news()] == ["face/door/named/"]
 
 
 def test_a_journal_that_can_not_be_read_keeps_nobody_from_being_named(room: Room, tmp_path: Path) -> None:

@@ -133,6 +133,8 @@ class Visits:
             previous, visit.person = visit.person, None
             visit.differing_since = visit.best_distance = visit.best = None
             visit.stranger = self._recall(visit, visit.track.seen_s)
+            # Told of under this id, and not remembered: who comes again is another stranger.
+            self._strangers.drop(visit.stranger)
             visit.state = "corrected"
             changes.append(_change(visit, "corrected", previous))
         return changes

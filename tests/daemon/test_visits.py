@@ -129,6 +129,25 @@ def test_who_is_removed_from_the_gallery_loses_the_name_at_once() -> None:
     assert told(changes) == [("corrected", None, "ann", 2)]
 
 
+def test_who_is_forgotten_in_view_or_away_is_a_stranger_whom_nobody_remembers() -> None:
+    scene = Scene()
+    here, gone = scene.track("a"), scene.track("b", looks=9.0)
+    scene.decide(a=ANN)
+    scene.decide(b=BOB)
+    scene.visits.end([gone])
+    changes = scene.visits.forget({ANN.id, BOB.id})
+    assert told(changes) == [("corrected", None, "ann", 2), ("corrected", None, "bob", 2)]
+    assert all(change.visit.stranger for change in changes)
+    for visit in (change.visit for change in changes):
+        assert visit.stranger
+        scene.strangers.seen(visit.stranger, "door", "a", 1)
+    scene.sample(here, looks=0.01)
+    scene.time_s = 1.0
+    assert scene.decide(a=None) == []
+    assert scene.strangers.all() == []
+    assert scene.strangers.recall(vector(0.0), 1.0, set()) is not changes[0].visit.stranger
+
+
 def test_who_was_told_leaves_after_rejoin_s_and_who_was_not_just_goes() -> None:
     scene = Scene()
     known, glimpse = scene.track("a"), scene.track("b", samples=1)

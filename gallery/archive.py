@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import re
 import sqlite3
 import zipfile
 import zlib
@@ -34,6 +35,8 @@ CROPS = "crops/"
 MOST_JSON_BYTES, MOST_CROP_BYTES = 1 << 30, 4 << 20
 SUFFIXES = {b"\xff\xd8": ".jpg", b"\x89P": ".png"}
 LONGEST_TEXT = 4096
+ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+"""As people and references have: a UUID."""
 HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 Value = str | int | float | None
@@ -227,7 +230,10 @@ def _insert_crop(connection: sqlite3.Connection, name: str, image: bytes) -> Non
 
 
 def _check_texts(connection: sqlite3.Connection) -> None:
-    """What no table checks: names, digests and the like, that reach a terminal or a comparison."""
+    """What no table checks: names, digests and the like, that reach a terminal or a comparison.
+
+    Ids stay in trail, receipts and events for ever, and are parts of topics and of files' names.
+    """
     for (name,) in connection.execute("SELECT name FROM person"):
         try:
             if clean_name(name) != name:
@@ -235,7 +241,9 @@ def _check_texts(connection: sqlite3.Connection) -> None:
         except NameRefused as error:
             raise ArchiveRefused(str(error)) from error
     for table in ("person", "reference"):
-        for row in connection.execute(f"SELECT * FROM {table}"):  # noqa: S608
+        for row in connection.execute(f"SELECT id, * FROM {table}"):  # noqa: S608
+            if not ID.fullmatch(row[0]):
+                raise ArchiveRefused(f"a row of {table} has an id that is none")
             if any(isinstance(value, str) and not _is_printable(value) for value in row):
                 raise ArchiveRefused(f"a row of {table} holds text that can't be shown")
     query = """SELECT count(*) FROM reference WHERE quality NOT BETWEEN 0 AND 1 OR length(source_digest) != 64

@@ -215,7 +215,10 @@ class _Merging:
         return adopted
 
     def _adopt(self, owner: str, there: Mapping[str, object]) -> int:
-        """As care.merge does: consent where none is noted here, and the earlier date to be forgotten at."""
+        """As care.merge does: consent where none is noted here, and the earlier date to be forgotten at.
+
+        Not one that has passed: who stays here for longer by now would be gone within a minute, for good.
+        """
         consent = self._here.execute(
             """UPDATE person SET (consent_basis, consent_reference, consent_date) = (?1, ?2, ?3)
                WHERE id = ?4 AND consent_basis IS NULL AND ?1 IS NOT NULL""",
@@ -223,7 +226,8 @@ class _Merging:
         )
         expires = self._here.execute(
             """UPDATE person SET expires_unix_ns = ?1
-               WHERE id = ?2 AND ?1 < coalesce(expires_unix_ns, 9223372036854775807)""",
+               WHERE id = ?2 AND ?1 < coalesce(expires_unix_ns, 9223372036854775807)
+                   AND ?1 / 1000000000 > CAST(strftime('%s', 'now') AS INTEGER)""",
             (there["expires_unix_ns"], owner),
         )
         note = self._here.execute(

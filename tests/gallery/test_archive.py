@@ -6,6 +6,7 @@ import io
 import json
 import os
 import stat
+import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gallery import archive, archive_file, reencoding
+from gallery import archive, archive_file, consent, forgetting, reencoding
 from gallery.errors import ArchiveRefused, GalleryError, ModelMismatch
 from gallery.store import Gallery
 from tests.gallery.builders import ENROLLED_UNIX_NS, reference
@@ -93,6 +94,25 @@ def test_a_person_of_the_same_id_gets_what_is_missing(source: Path, content: byt
     assert conflict.explanation.endswith("name")
     with Gallery.open(other) as gallery:
         assert len(gallery.references("somebody")) == 3
+
+
+@pytest.mark.parametrize(("ahead_s", "is_adopted"), [(-5, False), (1000, True)])
+def test_of_who_is_here_the_earlier_date_to_expire_holds_but_none_that_has_passed(
+    tmp_path: Path, ahead_s: int, is_adopted: bool
+) -> None:
+    now_unix_ns = time.time_ns()
+    there, later = now_unix_ns + ahead_s * 10**9, now_unix_ns + 10**15
+    path = tmp_path / "gallery.db"
+    with Gallery.open(path) as gallery:
+        gallery.add("Ann", [reference("ann.jpg", [1.0, 0.0])], ENROLLED_UNIX_NS, {"expires_unix_ns": there})
+    content = exported(path)
+    with Gallery.open(path) as gallery:
+        gallery.connection.execute("UPDATE person SET expires_unix_ns = ?", (later,))
+    report = imported(path, content)
+    with Gallery.open(path) as gallery:
+        assert consent.of(gallery, "Ann").expires_unix_ns == (there if is_adopted else later)
+        assert forgetting.expired(gallery, now_unix_ns) == []
+    assert [conflict.code for conflict in report.conflicts] == ([] if is_adopted else ["person_differs"])
 
 
 def test_another_person_of_the_same_name_is_left_out_unless_both_are_one(
@@ -245,6 +265,27 @@ def edited(member: str, edit: Callable[[list[dict[str, object]]], object]) -> Ch
     return change
 
 
+def renamed(member: str, new: str) -> Change:
+    """With another id in the first row, wherever it stands; the table of this id must be consistent."""
+
+    def change(members: dict[str, bytes], told: dict[str, object]) -> None:
+        old = json.loads(members[member])[0]["id"]
+        for name, text in members.items():
+            if name.endswith(".json"):
+                members[name] = text.replace(old.encode(), new.encode())
+        if member == "references.json":
+            with np.load(io.BytesIO(members["encodings.npz"])) as found:
+                texts = {
+                    key: np.where(rows == old, new, rows) if rows.dtype.kind == "U" else rows
+                    for key, rows in found.items()
+                }
+            arrays(**texts)(members, told)
+            for name in [name for name in members if old in name]:
+                members.pop(name)
+
+    return change
+
+
 def arrays(**given: object) -> Change:
     def change(members: dict[str, bytes], told: dict[str, object]) -> None:
         packed = io.BytesIO()
@@ -269,6 +310,8 @@ ILL_MEANT: dict[str, Change] = {
     "a name with a line break": edited("people.json", lambda table: table[0].update(name="a\nb")),
     "a name twice": edited("people.json", lambda table: table[0].update(name=table[1]["name"])),
     "a name that is a number": edited("people.json", lambda table: table[0].update(name=None)),
+    "a name for an id": renamed("people.json", "Ann Lee"),
+    "a path for an id": renamed("references.json", "../../ann"),
     "a column too many": edited("people.json", lambda table: table[0].update(extra=1)),
     "a column too few": edited("people.json", lambda table: table[0].pop("note")),
     "text for a number": edited("references.json", lambda table: table[0].update(quality="good")),

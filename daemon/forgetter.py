@@ -154,7 +154,7 @@ class Forgetter:
         )
         self._told.put(events.Forgotten(person_id, forgetting.ids[1:], receipt.why, receipt.verified))
         self._progress[person_id] = Progress("done", receipt)
-        found = "" if receipt.verified else f"; something is left in {[left.file for left in receipt.left]}"
+        found = "" if receipt.verified else f"; something is left in {in_log(receipt)}"
         logger.info("person %s is forgotten (%s)%s", person_id, receipt.why, found)
 
     def _on_journal(self, chore: Callable[[Journal], Generator[None, None, Result]]) -> Result:
@@ -175,3 +175,10 @@ class Forgetter:
         if self._stop.is_set():
             raise Stopped
         time.sleep(BREATH_S)
+
+
+def in_log(receipt: Receipt) -> list[str]:
+    """The files, for a log: one that is called like the person by its folder alone."""
+    called = {left.file for left in receipt.left if left.what == "called"}
+    files = {left.file for left in receipt.left}
+    return sorted({str(Path(file).parent / "…") if file in called else file for file in files})

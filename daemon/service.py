@@ -262,6 +262,9 @@ class Service:
                 for event in narrator.forget(taking.people):
                     self._send(event)
             taking.done.set_result(self._bus.passed())
+        self._tell_forgotten()
+
+    def _tell_forgotten(self) -> None:
         for forgotten in self._forgetter.told():
             self._send(events.daemon(forgotten))
 
@@ -304,6 +307,7 @@ class Service:
             reason = "a signal asked for it" if self._stop.is_set() else "every camera has ended"
         finally:
             self._monitor.stopping()
+            self._tell_forgotten()
             self._send(events.daemon(events.Stopping(reason)))
             logger.info("stopping: %s", reason)
 

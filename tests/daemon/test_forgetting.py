@@ -17,6 +17,7 @@ from typing import Any, cast
 import pytest
 
 from daemon.errors import UsageError
+from daemon.forgetter import in_log
 from daemon.forgetting import Receipt
 from daemon.forgetting_desk import Forget, forgetting_of
 from daemon.journal import Journal
@@ -204,6 +205,7 @@ def test_what_somebody_else_put_beside_is_not_touched_but_told_with_the_file(sta
     assert sorted((Path(left.file), left.what) for left in receipt.left) == sorted(
         [(notes, "name"), (copy, "encoding"), (packed, "compressed"), (called, "called")]
     )
+    assert set(in_log(receipt)) == {str(notes), str(copy), str(packed), str(state.folder / "…")}
     with Gallery.open(state.gallery) as gallery:
         assert gallery.trail()[-1].detail["left"] == 4
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -73,7 +74,7 @@ def test_a_folder_of_people_is_enrolled(
     for name, images in {"Барак": ("obama.jpg", "obama2.jpg"), "Joe": ("biden.jpg", "biden2.jpg")}.items():
         (tmp_path / "people" / name).mkdir(parents=True)
         for image in images:
-            (tmp_path / "people" / name / image).symlink_to(fixtures / "gallery" / image)
+            shutil.copy(fixtures / "gallery" / image, tmp_path / "people" / name)
     report = enroll(gallery, engine, plan_folder(tmp_path / "people"), ENROLLED_UNIX_NS)
     assert report.refused == ()
     assert [(person.name, person.references) for person in gallery.people()] == [("Joe", 2), ("Барак", 2)]

@@ -199,7 +199,8 @@ class Desk:
             # Whoever can open the socket may say anything; only the gallery's own state is our fault.
             text = f"request not understood: {type(error).__name__}: {error}"
             answer = {"error": {"kind": "GalleryError", "text": text, "fields": {}}}
-        return json.dumps(answer, ensure_ascii=False, allow_nan=False).encode()
+        # What is no text, such as half a character in a file's name, goes as JSON's escape.
+        return json.dumps(answer, ensure_ascii=False, allow_nan=False).encode(errors="backslashreplace")
 
     def _do(self, request: bytes) -> object:
         message = json.loads(request)

@@ -168,7 +168,7 @@ class RemoteGallery:
         """What the daemon answers to one of its operations; raises again what it refused with."""
         request = json.dumps({"op": operation, "who": user_name(), **arguments}, ensure_ascii=False)
         try:
-            self._socket.send(request.encode())
+            self._socket.send(request.encode(errors="backslashreplace"))
             answer = json.loads(self._socket.recv())
         except zmq.Again:
             raise UsageError(

@@ -116,7 +116,7 @@ def mentions(text: str, names: Collection[str], others: Collection[str] = ()) ->
     if not any(name in text or unicodedata.normalize("NFD", name) in text for name in names):
         return False
     sought = Sought(names=tuple(names), others=tuple(others))
-    window = b" " + text.encode() + b" "
+    window = b" " + text.encode(errors="replace") + b" "
     return any(any(_found(window, 0, len(window), name, sought)) for name in _forms(sought))
 
 

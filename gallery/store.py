@@ -189,6 +189,8 @@ class Gallery:
         """Gives people, by their ids, thresholds of their own; whoever is not named has none any more."""
         if not all(math.isfinite(distance) and distance > 0 for distance in distances.values()):
             raise GalleryError("a threshold must be a number above 0")
+        if not math.isfinite(fmr):
+            raise GalleryError("the rate that thresholds are for must be a number")
         with self.change() as note:
             check_model(self.model, model)
             known = {person.id for person in self.people()}

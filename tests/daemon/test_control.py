@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import zmq
 
+from daemon import control_messages as messages
 from daemon.claim import claim
 from daemon.control import ControlServer, Facts, Live
 from daemon.control_client import RemoteGallery, is_running
@@ -89,6 +90,31 @@ def test_a_disk_that_takes_nothing_ends_one_archive_and_not_the_daemon(control: 
             remote.ask("carry_begin", what="import", by_name=False)
         (tmp_path / "elsewhere").rename(tmp_path / "state")
         assert remote.ask("carry_begin", what="import", by_name=False)
+
+
+@pytest.mark.parametrize(
+    ("operation", "arguments"),
+    [
+        ("reject", {"track": "\ud800"}),
+        ("forget", {"id": "\ud800"}),
+        ("rename", {"old": "ann", "new": "\udcff"}),
+        ("set_thresholds", {"distances": {}, "model": MODEL, "fmr": float("nan"), "of_ann": 0.3}),
+        ("add", {"quality": "nan"}),
+    ],
+)
+def test_what_is_no_text_and_no_number_is_refused_and_others_are_answered(
+    control: Path, operation: str, arguments: dict[str, object]
+) -> None:
+    with RemoteGallery(control) as remote:
+        ann = remote.add("ann", [reference(0.25, 0.5)], enrolled_unix_ns=0)
+        if own := arguments.get("of_ann"):
+            arguments = {**arguments, "distances": {ann.id: own}}
+        if operation == "add":
+            packed = messages.from_reference(reference(0.3, 0.5, digest="b" * 64))
+            arguments = {"name": "bob", "references": [packed | arguments]}
+        with pytest.raises(GalleryError):
+            remote.ask(operation, **arguments)
+        assert remote.people() == [ann]
 
 
 def within(threshold: float) -> Rules:

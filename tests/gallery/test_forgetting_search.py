@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import unicodedata
 import uuid
@@ -97,6 +98,12 @@ def test_a_file_that_is_gone_holds_nothing_and_one_that_is_packed_is_told(tmp_pa
     sought = Sought(names=("Ann",))
     assert list(search([tmp_path / "gone"], sought)) == []
     assert found(tmp_path, b"PK\x03\x04....", sought) == [("compressed", 0)]
+
+
+def test_a_file_whose_name_is_no_text_is_told_by_the_name_in_it(tmp_path: Path) -> None:
+    file = tmp_path / os.fsdecode(b"Annabel \xff.txt")
+    file.write_bytes(b"nothing")
+    assert [each.what for each in search([file], Sought(names=("Annabel",)))] == ["called"]
 
 
 def test_a_text_is_freed_of_a_name_and_of_no_other() -> None:

@@ -132,11 +132,16 @@ def restore(places: Places, source: IO[bytes], *, who: str, force: bool) -> Rest
             beside_journal = stack.enter_context(backup.workshop(places.journal.parent))
             journal = _extracted(archive, JOURNAL, beside_journal)
             head = _continue(journal, places, mark, told)
-            # Before the journal is there: whatever happens, no number is given twice.
-            mark.write(head)
-            mark.sync()
-            kept += _put(journal, places.journal, places.key)
-        kept += _put(gallery, places.gallery, places.key)
+        # Held before anything is put: where another program has it open, the journal stays too.
+        with _putting(gallery, places.gallery, places.key) as gallery_kept:
+            if head is not None:
+                # Before the journal is there: whatever happens, no number is given twice.
+                mark.write(head)
+                mark.sync()
+                with _putting(journal, places.journal, places.key) as journal_kept:
+                    pass
+                kept += journal_kept
+        kept += gallery_kept
     return Restored(
         gallery=str(places.gallery),
         people=told.people,
@@ -238,13 +243,14 @@ def _is_continued(copied: sqlite3.Connection, places: Places) -> bool:
     return same == newest if same is not None else oldest is None or bool(oldest > newest[0])
 
 
-def _put(new: Path, path: Path, key: Key | None) -> list[str]:
-    """Paths of what was there."""
+@contextmanager
+def _putting(new: Path, path: Path, key: Key | None) -> Iterator[list[str]]:
+    """At the end of the block it is there; paths of what was there before."""
     kept = None
     if path.exists():
         kept = _free(path, f".before-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
-    backup.put(new, path, key, kept)
-    return [] if kept is None else [str(kept)]
+    with backup.putting(new, path, key, kept):
+        yield [] if kept is None else [str(kept)]
 
 
 def _free(path: Path, suffix: str) -> Path:

@@ -106,17 +106,21 @@ class _Holding:
         execute("BEGIN EXCLUSIVE")
 
 
-def put(new: Path, path: Path, key: Key | None, kept: Path | None) -> None:
+@contextmanager
+def putting(new: Path, path: Path, key: Key | None, kept: Path | None) -> Iterator[None]:
     """Puts a whole, synced database in the place of what is there, which stays as `kept`, if that is wanted.
 
+    That is done at the end of the block; until then what is there is held, and it stays if the block fails.
     GalleryBusy where another process has it open.
     """
     if not path.exists():
+        yield
         _drop_logs(path, None)
         new.replace(path)
         sync_folder(path.parent)
         return
     with held(path, key) as is_sound:
+        yield
         if kept is not None:
             _link(path, kept)
         if not is_sound:

@@ -185,10 +185,13 @@ def test_a_gallery_that_another_program_has_open_is_not_replaced(
     one = filled(tmp_path / "one")
     content = backed_up(one)
     with Gallery.open(one.gallery) as gallery:
-        before = gallery.people()
+        before, journal = gallery.people(), one.journal.stat().st_ino
         with pytest.raises(GalleryBusy, match="in use"):
             restored(one, content, force=True)
         assert gallery.people() == before
+        # Nor is the journal: both, or none of them.
+        assert one.journal.stat().st_ino == journal
+        assert not list(one.state.glob("*.before-*"))
         gallery.add("still mine", [reference("mine", [1.0] * 16)], ENROLLED_UNIX_NS)
 
 

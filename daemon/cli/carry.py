@@ -204,10 +204,17 @@ def _opened(file: Path) -> Iterator[IO[bytes]]:
     except OSError as error:
         raise UsageError(f"{file} can't be read: {error.strerror}") from None
     with source:
+        if not source.seekable():
+            raise UsageError(
+                f"{file} is a pipe; write the archive to a file first, for it is read from its end"
+            )
         try:
             yield source
         except ArchiveRefused as error:
             raise UsageError(f"{file} is refused, and nothing was changed: {error}") from None
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            raise UsageError(f"{file} can't be taken in: {where}{error.strerror or error}") from None
 
 
 def _tell(report: Imported) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import resource
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -174,6 +176,36 @@ def test_what_can_not_be_is_one_line_and_exit_2(visaged: Shell, arguments: tuple
     done = visaged(*arguments)
     assert done.code == 2
     assert done.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["import", "restore"])
+def test_a_pipe_is_one_line_and_exit_2(visaged: Shell, command: str) -> None:
+    fill(gallery_of(visaged))
+    pipe = visaged.folder / "pipe"
+    os.mkfifo(pipe)
+    held = os.open(pipe, os.O_RDWR)
+    done = visaged(command, pipe, *(["--force"] if command == "restore" else []))
+    os.close(held)
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    assert "is a pipe" in done.err
+
+
+def test_a_restore_onto_a_full_disk_is_one_line_and_changes_nothing(visaged: Shell) -> None:
+    fill(gallery_of(visaged))
+    store(visaged)
+    file = visaged.folder / "backup.zip"
+    assert visaged("backup", file).code == 0
+    before = rows(gallery_of(visaged))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
+    try:
+        done = visaged("restore", file, "--force")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    assert "can't be taken in: File too large" in done.err
+    assert rows(gallery_of(visaged)) == before
+    assert numbers(kept(visaged.folder / "state" / "journal.db")) == list(range(5))
 
 
 def encodings(shell: Shell) -> Path:

@@ -21,9 +21,14 @@ def make_folder(folder: Path) -> None:
 
 
 def create(file: Path, text: str) -> None:
-    """Writes a new file; FileExistsError where there is one, also a link to nowhere."""
+    """Writes a new file, or leaves none; FileExistsError where there is one, also a link to nowhere."""
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, FILE_MODE)
-    _fill(descriptor, text.encode())
+    try:
+        _fill(descriptor, text.encode())
+    except BaseException:
+        # What is left of a secret is none, and would be taken for one the next time.
+        file.unlink(missing_ok=True)
+        raise
 
 
 def replace(file: Path, text: str) -> None:

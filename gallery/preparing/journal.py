@@ -144,7 +144,8 @@ class Journal:
 def opened(crops: Path, options: Mapping[str, str], *, force: bool) -> Iterator[Journal]:
     """The journal of a folder of crops, for this run alone.
 
-    PreparingRefused where the folder was begun with other options, or another run works on it.
+    PreparingRefused where the folder was begun with other options, or another run works on it;
+    PreparingFailed where nothing can be written into it.
     """
     journal = Journal(crops / FOLDER)
     path = journal.folder / "journal.jsonl"
@@ -159,9 +160,12 @@ def opened(crops: Path, options: Mapping[str, str], *, force: bool) -> Iterator[
             _load(journal, path, force=force)
         if journal.options is not None and not force:
             _check_options(crops, journal.options, options)
-        if force or journal.options is None:
-            journal.begin_anew(path, options)
-        journal.append_to(path)
+        try:
+            if force or journal.options is None:
+                journal.begin_anew(path, options)
+            journal.append_to(path)
+        except OSError as error:
+            raise PreparingFailed(f"{path_text(crops)}: can't be written to: {error.strerror}") from error
         try:
             yield journal
         finally:

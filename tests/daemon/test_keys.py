@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import resource
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -198,3 +199,16 @@ def test_a_link_is_not_followed_to_write_a_secret(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="there already"):
         write_client_file(tmp_path / "desk.keys", "desk", new_pair(), new_pair().public)
     assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_key_that_does_not_fit_on_the_disk_leaves_no_file_that_would_pass_for_one(tmp_path: Path) -> None:
+    file = tmp_path / "desk.keys"
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))
+    try:
+        with pytest.raises(UsageError, match=r"desk\.keys can't be written: "):
+            write_client_file(file, "desk", new_pair(), new_pair().public)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not list(tmp_path.iterdir())
+    write_client_file(file, "desk", new_pair(), new_pair().public)

@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import random
+import resource
 import subprocess
 import sys
 import threading
@@ -15,7 +16,7 @@ import pytest
 from PIL import Image
 
 from gallery.preparing import crop_files, reading
-from gallery.preparing.errors import PreparingRefused
+from gallery.preparing.errors import PreparingFailed, PreparingRefused
 from gallery.preparing.journal import FOLDER, Journal, opened
 from gallery.preparing.options import CropOptions, Fallback, Margin, Size
 from tests.conftest import REPOSITORY
@@ -304,3 +305,20 @@ def test_progress_counts_every_image_once_and_middles_again(cropping: Order) -> 
     told.clear()
     cropping(OPTIONS, progress=lambda total, rows: told.append((total, rows[0].source)))
     assert told == []
+
+
+def test_a_disk_that_is_full_from_the_start_is_told_and_the_same_command_goes_on_later(
+    tmp_path: Path,
+) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        with (
+            pytest.raises(PreparingFailed, match="crops: can't be written to: "),
+            opened(tmp_path / "crops", {}, force=False),
+        ):
+            pass
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    with opened(tmp_path / "crops", {}, force=False) as record:
+        assert not record.done

@@ -82,8 +82,13 @@ def test_a_file_has_the_same_times_however_fast_it_is_played(tmp_path: Path) -> 
     times = []
     for realtime in (False, True):
         with Cameras([camera(clip, realtime=realtime)], STARTED) as cameras:
-            times.append([frame.captured_unix_ns for frame in frames(gather_to_the_end(cameras))])
-    assert times[0] == times[1]
+            seen = frames(gather_to_the_end(cameras))
+            times.append({frame.index: frame.captured_unix_ns for frame in seen})
+    every, followed = times
+    assert len(every) == 10
+    # On a busy machine some of the frames were replaced by newer ones; the last never is.
+    assert max(followed) == max(every)
+    assert followed.items() <= every.items()
 
 
 def test_a_folder_plays_its_images_as_people_count_25_a_second_in_any_size(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Protocol
 from daemon import control_messages as messages
 from daemon import own_events
 from daemon.control_messages import Json
+from daemon.desk_ends import Asked, end_of
 from daemon.journal_tables import FAILURES
 from gallery import consent, own_copy
 from gallery.consent import Changes, Terms
@@ -43,12 +44,7 @@ class Answers(Protocol):
 
 def answers_of(desk: object, journal: Path) -> Answers:
     """Of the gallery that `open_desk` gave; journal: of this configuration, if no daemon runs."""
-    if isinstance(desk, Gallery):
-        return _Here(desk, journal)
-    from daemon.control_client import RemoteGallery
-
-    assert isinstance(desk, RemoteGallery)
-    return _There(desk.ask)
+    return end_of(desk, lambda gallery: _Here(gallery, journal), _There)
 
 
 class _Here:
@@ -84,8 +80,8 @@ class _Here:
 
 
 class _There:
-    def __init__(self, ask: Callable[..., Json]) -> None:
-        self._ask = ask
+    def __init__(self, daemon: Asked) -> None:
+        self._ask = daemon.ask
 
     def terms(self) -> dict[str, Terms]:
         return {key: Terms(**each) for key, each in self._ask("terms").items()}

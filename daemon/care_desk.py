@@ -9,6 +9,7 @@ from typing import Protocol
 
 from daemon import control_messages as messages
 from daemon.control_messages import Json
+from daemon.desk_ends import Asked, end_of
 from gallery import care
 from gallery.audit_findings import AuditedReference, Material
 from gallery.people import Person, PersonName
@@ -27,20 +28,9 @@ class Care(Protocol):
     def crops(self, name: str) -> dict[str, bytes]: ...
 
 
-class Asked(Protocol):
-    """The other end of a control socket."""
-
-    def ask(self, operation: str, **arguments: object) -> Json: ...
-
-
 def care_of(desk: object) -> Care:
     """Of the gallery that `open_desk` gave."""
-    if isinstance(desk, Gallery):
-        return _Here(desk)
-    from daemon.control_client import RemoteGallery
-
-    assert isinstance(desk, RemoteGallery)
-    return _There(desk)
+    return end_of(desk, _Here, _There)
 
 
 class _Here:

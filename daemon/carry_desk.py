@@ -16,6 +16,7 @@ from typing import IO, TYPE_CHECKING, Protocol
 from daemon import control_messages as messages
 from daemon import keeping
 from daemon.control_messages import Json
+from daemon.desk_ends import Asked, end_of
 from daemon.errors import UsageError
 from daemon.keeping import BackedUp, Places
 from gallery import archive, archive_merging, backup
@@ -37,12 +38,6 @@ WAIT_S = 0.5
 """How long an answer waits for the thread; others ask the socket too."""
 
 
-class Asked(Protocol):
-    """The other end of a control socket."""
-
-    def ask(self, operation: str, **arguments: object) -> Json: ...
-
-
 class Carry(Protocol):
     """What there is to carry of one gallery."""
 
@@ -58,12 +53,7 @@ class Carry(Protocol):
 
 def carry_of(desk: object, places: Places) -> Carry:
     """Of the gallery that `open_desk` gave; places: of this configuration, used where no daemon runs."""
-    if isinstance(desk, Gallery):
-        return _Here(desk, places)
-    from daemon.control_client import RemoteGallery
-
-    assert isinstance(desk, RemoteGallery)
-    return _There(desk)
+    return end_of(desk, lambda gallery: _Here(gallery, places), _There)
 
 
 class _Here:

@@ -11,6 +11,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from daemon.control_messages import Json
+from daemon.desk_ends import Asked, end_of
 from daemon.errors import UsageError
 from daemon.forgetting import Left, Places, Receipt, complete
 from daemon.journal_tables import FAILURES
@@ -37,20 +38,9 @@ class Forget(Protocol):
     def forget(self, person_id: str, tell: Callable[[str], None]) -> Receipt: ...
 
 
-class Asked(Protocol):
-    """The other end of a control socket."""
-
-    def ask(self, operation: str, **arguments: object) -> Json: ...
-
-
 def forgetting_of(desk: object, config: Config) -> Forget:
     """By the daemon that `open_desk` found, or in the files."""
-    if isinstance(desk, Gallery):
-        return _Here(desk, places_of(config))
-    from daemon.control_client import RemoteGallery
-
-    assert isinstance(desk, RemoteGallery)
-    return _There(desk)
+    return end_of(desk, lambda gallery: _Here(gallery, places_of(config)), _There)
 
 
 def places_of(config: Config) -> Places:

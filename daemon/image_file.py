@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from daemon import private_file
 from daemon.errors import UsageError
 
 FORMATS = (".jpg", ".jpeg", ".png", ".webp")
@@ -19,8 +22,18 @@ def save(file: Path, bgr: NDArray[np.uint8]) -> None:
     check_format(file)
     encoded, content = cv2.imencode(file.suffix.lower(), bgr)
     assert encoded, file
+    write(file, content.tobytes())
+
+
+def write(file: Path, content: bytes) -> None:
+    """Puts an encoded picture there whole, or leaves what is there; UsageError where it can't be written."""
+    # A link stays one, and what is no file, such as a pipe, is written to.
+    target = Path(os.path.realpath(file))
     try:
-        file.write_bytes(content.tobytes())
+        if target.exists() and not target.is_file():
+            target.write_bytes(content)
+        else:
+            private_file.replace_bytes(target, content, _usual_mode(target))
     except OSError as error:
         raise UsageError(f"{file}: can't be written: {error.strerror}") from None
 
@@ -38,3 +51,12 @@ def check_format(file: Path) -> None:
     """UsageError where we can't write such a file; to be asked before the work is done."""
     if file.suffix.lower() not in FORMATS:
         raise UsageError(f"{file}: the name must end in one of {', '.join(FORMATS)}")
+
+
+def _usual_mode(file: Path) -> int:
+    """As open() would leave it."""
+    if file.exists():
+        return stat.S_IMODE(file.stat().st_mode)
+    umask = os.umask(0o077)
+    os.umask(umask)
+    return 0o666 & ~umask

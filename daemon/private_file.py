@@ -36,11 +36,11 @@ def replace(file: Path, text: str) -> None:
     replace_bytes(file, text.encode())
 
 
-def replace_bytes(file: Path, content: bytes) -> None:
-    """As replace."""
+def replace_bytes(file: Path, content: bytes, mode: int = FILE_MODE) -> None:
+    """As replace; mode: of what is nobody's secret."""
     descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
     try:
-        _fill(descriptor, content)
+        _fill(descriptor, content, mode)
         Path(name).replace(file)
         _sync_folder(file.parent)
     except BaseException:
@@ -78,9 +78,9 @@ def identity(file: Path) -> tuple[int, ...] | None:
     return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
-def _fill(descriptor: int, content: bytes) -> None:
+def _fill(descriptor: int, content: bytes, mode: int = FILE_MODE) -> None:
     with os.fdopen(descriptor, "wb") as file:
-        os.fchmod(descriptor, FILE_MODE)
+        os.fchmod(descriptor, mode)
         file.write(content)
         file.flush()
         os.fsync(descriptor)

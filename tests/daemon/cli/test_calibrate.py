@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -135,6 +136,25 @@ def test_the_plot_is_a_picture(enrolled: Shell, tmp_path: Path) -> None:
     assert picture is not None
     assert picture.shape[1] == 960
     assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 3
+
+
+def test_on_a_full_disk_the_plot_of_before_stays(visaged: Shell, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    enrol_points(visaged, {"Ann": [0.0, 0.0], "Bea": [9.0, 0.0]})
+    file = tmp_path / "distances.png"
+    assert visaged("calibrate", "--plot", file).code == 0
+    before = file.read_bytes()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # SQLite's shared memory beside the gallery is as large, also where nothing is written.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (min(1 << 15, len(before) - 1), hard))
+    try:
+        done = visaged("calibrate", "--dry-run", "--plot", file)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert done.code == 2
+    assert done.err.splitlines()[-1].endswith(f"{file}: can't be written: File too large")
+    assert list(tmp_path.iterdir()) == [file]
+    assert file.read_bytes() == before
 
 
 def test_a_plot_that_cannot_be_made_is_refused_before_anything_is_written(

@@ -22,7 +22,7 @@ from daemon.control_messages import Json
 from daemon.endpoint import BindRefused, check_bind
 from daemon.errors import UsageError
 from daemon.forgetter import Forgetter
-from daemon.keys import Keyring
+from daemon.keys import Keyring, listed
 from daemon.memory import Named
 from daemon.studio import Studio
 from gallery.decision import decide
@@ -168,7 +168,7 @@ class Desk:
             "decide": self._decide,
             "snapshot": self._picture,
             "status": lambda request: live.status(),
-            "keys": lambda request: self._told_keys(),
+            "keys": self._told_keys,
             "add_key": self._add_key,
             "revoke_key": self._revoke_key,
             **care_desk.operations(gallery),
@@ -271,7 +271,10 @@ class Desk:
             self._index = self._gallery.index(self._facts.model)
         return self._index
 
-    def _told_keys(self) -> object:
+    def _told_keys(self, request: Json) -> object:
+        if request.get("only") == "clients":
+            # The daemon's pair is made by what needs it.
+            return {"clients": [asdict(client) for client in listed(Path(self._facts.state_dir))]}
         keyring = self._keyring()
         return {
             "server": keyring.server_public,

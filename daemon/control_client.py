@@ -151,10 +151,13 @@ class RemoteGallery:
         """How the daemon fares, as the replay socket answers to status."""
         return dict(self.ask("status"))
 
-    def keys(self) -> tuple[str, list[Client]]:
-        """The daemon's public key, and everybody who ever got one."""
-        told = self.ask("keys")
-        return str(told["server"]), [Client(**each) for each in told["clients"]]
+    def server_public(self) -> str:
+        """As Keyring.server_public."""
+        return str(self.ask("keys")["server"])
+
+    def clients(self) -> list[Client]:
+        """As Keyring.clients."""
+        return [Client(**each) for each in self.ask("keys", only="clients")["clients"]]
 
     def add_key(self, name: str, public: str) -> Client:
         """As Keyring.add; the daemon notes the time by its own clock."""
@@ -190,6 +193,9 @@ def is_running(path: Path) -> bool:
             probe.connect(str(path))
         except (FileNotFoundError, ConnectionRefusedError):
             return False
+        except BlockingIOError:
+            # So many wait for it already that it must hang; but it is there.
+            return True
         except OSError as error:
             raise UsageError(f"{path}: the daemon's control socket can't be used: {error.strerror}") from None
     return True

@@ -162,14 +162,13 @@ class Keyring:
         self._clients, self._seen, self._failed = clients, seen, False
 
 
-def check_keys(state_dir: Path) -> None:
-    """KeysUnusable where Keyring.load would refuse what is there; makes nothing."""
+def listed(state_dir: Path) -> tuple[Client, ...]:
+    """As Keyring.clients, but makes nothing; KeysUnusable where Keyring.load would refuse what is there."""
     folder = state_dir / "keys"
     try:
         if (folder / "server.json").exists():
             _server_pair(folder / "server.json")
-        if (folder / "clients.json").exists():
-            _clients(folder / "clients.json")
+        return _clients(folder / "clients.json") if (folder / "clients.json").exists() else ()
     except OSError as error:
         raise KeysUnusable(f"{folder}: the keys can't be used: {error.strerror}") from None
 

@@ -173,7 +173,7 @@ def _refuse_bad_places(config: Config, *, insecure: bool) -> None:
     from daemon.control_client import is_running
     from daemon.endpoint import check_bind, check_free
     from daemon.gallery_key import gallery_key
-    from daemon.keys import check_keys
+    from daemon.keys import listed
     from gallery.errors import GalleryMissing
     from gallery.store import Gallery
 
@@ -185,7 +185,8 @@ def _refuse_bad_places(config: Config, *, insecure: bool) -> None:
     if is_running(config.control_path):
         raise UsageError(f"{config.control_path} is taken: a daemon runs there already")
     if curve:
-        check_keys(config.state_dir)
+        # Asked for what it refuses.
+        listed(config.state_dir)
     for key, endpoint in endpoints.items():
         check_free(endpoint, key)
     for each in config.camera:

@@ -112,6 +112,15 @@ def test_where_nobody_has_a_key_it_says_how_to_begin(visaged: Shell) -> None:
     assert visaged("keys", "list", "--json").document == []
 
 
+def test_listing_makes_nothing_also_where_a_daemon_runs(visaged: Shell) -> None:
+    state = visaged.folder / "state"
+    assert visaged("keys", "list").code == 0
+    assert not state.exists()
+    with daemon_of(visaged, state):
+        assert visaged("keys", "list", "--json").document == []
+    assert not (state / "keys").exists()
+
+
 def test_a_running_daemon_is_asked_and_its_own_files_are_changed(visaged: Shell) -> None:
     theirs = visaged.folder / "elsewhere"
     file = visaged.folder / "kiosk.keys"

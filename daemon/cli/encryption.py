@@ -74,17 +74,21 @@ def _change(config: Config, *, as_json: bool, encrypted: bool) -> None:
             done.append(path)
     if config.gallery_path in done:
         _note(config, key if encrypted else None, "encrypted" if encrypted else "decrypted")
-    left = _in_clear(list(files)) if encrypted else []
+    left = _beside(list(files), encrypted=not encrypted)
     if as_json:
-        print_json({"changed": [str(path) for path in done], "in_clear": [str(path) for path in left]})
+        told = [str(path) for path in left]
+        kinds = {"in_clear": told if encrypted else [], "still_encrypted": [] if encrypted else told}
+        print_json({"changed": [str(path) for path in done], **kinds})
         return
     for path, is_now in files.items():
         state = "is not there yet" if is_now is None else "is encrypted" if encrypted else "is in clear"
         typer.echo(f"{path} {state}{'' if path in done or is_now is None else ' already'}")
+    state = "is left in clear" if encrypted else "is left encrypted and needs this key still"
     for path in left:
-        typer.echo(f"{path} is left in clear: remove it if nobody needs it", err=True)
+        typer.echo(f"{path} {state}: remove it if nobody needs it", err=True)
     if not encrypted:
-        typer.echo("now take key_file out of [gallery] in config.toml", err=True)
+        but = ", but keep the key: these files need it" if left else ""
+        typer.echo(f"now take key_file out of [gallery] in config.toml{but}", err=True)
 
 
 def _check(files: dict[Path, bool | None], key: Key) -> None:
@@ -106,12 +110,15 @@ def _note(config: Config, key: Key | None, what: str) -> None:
             note(what, None)
 
 
-def _in_clear(paths: list[Path]) -> list[Path]:
-    """What was kept beside them of earlier, damaged files, and can still be read."""
-    from gallery.encryption import HEADER_MAGIC, read_header
+def _beside(paths: list[Path], *, encrypted: bool) -> list[Path]:
+    """What was kept beside them of earlier files, damaged or from before a restore, and is so."""
+    from gallery.encryption import HEADER_MAGIC, is_encrypted, read_header
 
     beside = [file for path in paths for file in path.parent.glob(f"{path.name}.*") if file.is_file()]
-    return sorted(file for file in beside if read_header(file) == HEADER_MAGIC)
+    headers = ((file, read_header(file)) for file in beside)
+    return sorted(
+        file for file, header in headers if (is_encrypted(header) if encrypted else header == HEADER_MAGIC)
+    )
 
 
 def add_to(app: typer.Typer) -> None:

@@ -205,3 +205,27 @@ def test_encrypting_needs_a_key_and_tells_what_is_left_in_clear(visaged: Shell, 
     done = visaged("encrypt")
     assert done.code == 0
     assert "journal.db.damaged is left in clear" in done.err
+
+
+def test_decrypting_names_what_is_left_encrypted_and_needs_the_key_still(
+    visaged: Shell, key_file: Path
+) -> None:
+    fill(visaged, configure(visaged, key_file))
+    archive = visaged.folder / "backup.zip"
+    assert visaged("backup", archive).code == 0
+    assert visaged("restore", archive, "--force").code == 0
+    kept = [str(file) for file in sorted((visaged.folder / "state").glob("*.before-*"))]
+    assert len(kept) == 2
+    done = visaged("decrypt", "--json")
+    assert (done.code, done.document["in_clear"], done.document["still_encrypted"]) == (0, [], kept)
+    done = visaged("decrypt")
+    told = [line for line in done.err.splitlines() if "left encrypted and needs this key still" in line]
+    assert [line.split(" is left")[0] for line in told] == kept
+    assert "keep the key" in done.err
+    assert all(is_encrypted(Path(file).read_bytes()) for file in kept)
+
+
+def test_decrypting_with_nothing_left_says_nothing_of_it(visaged: Shell, key_file: Path) -> None:
+    fill(visaged, configure(visaged, key_file))
+    done = visaged("decrypt")
+    assert (done.code, done.err) == (0, "now take key_file out of [gallery] in config.toml\n")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import signal
 import tempfile
 from collections.abc import Iterator
@@ -71,6 +70,3 @@ def visaged(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch)
     for number, handler in handlers.items():
         # "run" takes the signals that stop it.
         signal.signal(number, handler)
-    for package in ("daemon", "gallery"):
-        # A command sets what its log holds; the next test is none of its.
-        logging.getLogger(package).setLevel(logging.NOTSET)

@@ -121,11 +121,11 @@ class _There:
 class _Job:
     """One archive under way, in a file without a name."""
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: IO[bytes], work: Callable[[IO[bytes]], Json]) -> None:
         self.id = uuid.uuid4().hex
         self.file = file
         self.thread: threading.Thread | None = None
-        self.work: Callable[[IO[bytes]], Json] | None = None
+        self._work = work
         self._result: Json | None = None
         self._error: Exception | None = None
 
@@ -148,10 +148,9 @@ class _Job:
         return self.thread is not None and self.thread.is_alive()
 
     def _run(self) -> None:
-        assert self.work is not None
         try:
             self.file.seek(0)
-            self._result = self.work(self.file)
+            self._result = self._work(self.file)
             self.file.seek(0)
         except (GalleryError, UsageError) as error:
             self._error = error
@@ -185,13 +184,14 @@ class CarryDesk:
     def _begin(self, request: Json) -> object:
         if self._job is not None and self._job.is_at_work():
             raise UsageError("another archive is being made or taken in; try again when that is done")
-        self._drop()
+        # What can't be begun leaves the one that waits for its pieces as it is.
         work = self._work(str(request["what"]), request)
-        self._job = _Job(self._file(str(request["what"])))
-        self._job.work = work
+        job = _Job(self._file(str(request["what"])), work)
+        self._drop()
+        self._job = job
         if request["what"] != "import":
-            self._job.start()
-        return {"job": self._job.id}
+            job.start()
+        return {"job": job.id}
 
     def _file(self, what: str) -> IO[bytes]:
         """Without a name; of an encrypted gallery nothing goes onto the disk in clear."""
@@ -215,7 +215,10 @@ class CarryDesk:
         def back_up(file: IO[bytes]) -> Json:
             return asdict(keeping.back_up(self._places, file))
 
-        return {"export": export, "import": take_in, "backup": back_up}[what]
+        known = {"export": export, "import": take_in, "backup": back_up}
+        if what not in known:
+            raise ValueError(f"what must be one of {', '.join(known)}, not {what!a}")
+        return known[what]
 
     @contextlib.contextmanager
     def _opened(self, who: str) -> Iterator[_Here]:

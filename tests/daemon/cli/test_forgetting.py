@@ -16,9 +16,9 @@ from tests.daemon.running import Home, environment, visaged
 OBAMA, BIDEN = (REPOSITORY / "samples" / f"{name}.jpg" for name in ("barack-obama", "joe-biden"))
 
 
-@pytest.fixture(scope="module")
-def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return Home(tmp_path_factory.mktemp("home")).config
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    return Home(tmp_path).config
 
 
 def enrol(config: Path) -> None:

@@ -86,7 +86,8 @@ def test_the_frames_of_real_cameras_are_shed_evenly_and_by_priority_also_when_on
     tmp_path: Path,
 ) -> None:
     """Room for 1 frame a round, of some 20 rounds a second: of four cameras' 100 frames, a fifth."""
-    clip = str(write_video(tmp_path / "clip.avi", 250, FPS))
+    # A minute and a half: none of the cameras is at its end before the last frame is counted.
+    clip = str(write_video(tmp_path / "clip.avi", 2250, FPS))
 
     def camera(name: str, priority: float = 1.0) -> CameraConfig:
         return CameraConfig(name=name, source=clip, realtime=True, priority=priority)

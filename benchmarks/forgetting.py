@@ -113,8 +113,8 @@ def in_use(home: Home, rate: float) -> tuple[float, Receipt, list[float], list[f
         while (receipt := forgetter.progress(home.gone.id).receipt) is None:
             # The daemon's loop, before which nobody stands.
             for taking in forgetter.asked():
-                passed: Future[None] = Future()
-                passed.set_result(None)
+                passed: Future[bool] = Future()
+                passed.set_result(True)
                 taking.done.set_result(passed)
             time.sleep(0.02)
         took_s = time.monotonic() - started_s

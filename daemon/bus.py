@@ -66,7 +66,7 @@ class Bus:
         """Courier.send: never waits."""
         self._courier.send(event)
 
-    def passed(self) -> Future[None]:
+    def passed(self) -> Future[bool]:
         """Courier.passed."""
         return self._courier.passed()
 

@@ -46,7 +46,7 @@ class Courier:
         self._publisher = publisher
         self._recorder = recorder
         self._presence = presence
-        self._queue: queue.SimpleQueue[Event | Future[None] | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Event | Future[bool] | None] = queue.SimpleQueue()
         self.dropped = 0
         """Events for which there was no room in the queue."""
         self._failed = False
@@ -89,9 +89,12 @@ class Courier:
         if self.dropped == 10 ** (len(str(self.dropped)) - 1):
             logger.error("too many events wait to be published: %s dropped so far", self.dropped)
 
-    def passed(self) -> Future[None]:
-        """Done once everything that was sent until now is stored, where it can be, and published."""
-        mark: Future[None] = Future()
+    def passed(self) -> Future[bool]:
+        """Done once everything that was sent until now is stored, where it can be, and published.
+
+        Its result: whether what was sent just before, if it is of those that are stored, is.
+        """
+        mark: Future[bool] = Future()
         self._queue.put(mark)
         return mark
 
@@ -134,7 +137,7 @@ class Courier:
             self._publisher.listen()
             return True
         if isinstance(first, Future):
-            first.set_result(None)
+            first.set_result(not self._failed)
             return True
         batch = [] if first is None else [first]
         if first is not None and not first.passing:
@@ -147,7 +150,7 @@ class Courier:
                 batch.append(first)
         self._publish(batch)
         if isinstance(first, Future):
-            first.set_result(None)
+            first.set_result(not self._failed)
         return first is not None
 
     def _publish(self, batch: list[Event]) -> None:

@@ -47,8 +47,18 @@ class Taking:
 
     people: frozenset[str]
     """Ids."""
-    done: Future[Future[None]] = field(default_factory=Future)
+    done: Future[Future[bool]] = field(default_factory=Future)
     """Done when the events that say so are on their way; its result is done when they are stored and sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """The daemon's loop is asked to tell of somebody who is forgotten."""
+
+    what: events.Forgotten
+    """All there is to tell."""
+    done: Future[Future[bool]] = field(default_factory=Future)
+    """As Taking's; the result of its result: whether it is stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +81,7 @@ class Forgetter:
         self._path, self._key, self._places, self._recorder = gallery, key, places, recorder
         self._progress: dict[str, Progress] = {}
         self._takings: queue.SimpleQueue[Taking] = queue.SimpleQueue()
-        self._told: queue.SimpleQueue[events.Forgotten] = queue.SimpleQueue()
+        self._tellings: queue.SimpleQueue[Telling] = queue.SimpleQueue()
         self._stop, self._wake = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._work, name="forgetting")
 
@@ -108,10 +118,10 @@ class Forgetter:
         while not self._takings.empty():
             yield self._takings.get()
 
-    def told(self) -> Iterator[events.Forgotten]:
+    def owed(self) -> Iterator[Telling]:
         """For the daemon's loop: what is to be told of those who are forgotten."""
-        while not self._told.empty():
-            yield self._told.get()
+        while not self._tellings.empty():
+            yield self._tellings.get()
 
     def _work(self) -> None:
         while not self._stop.is_set():
@@ -131,9 +141,11 @@ class Forgetter:
         for person_id in noted.expired(gallery, time.time_ns()):
             logger.info("the time of person %s is up", person_id)
             noted.begin(gallery, person_id, "expired", time.time_ns())
+        self._tell(gallery)
         for forgetting in noted.begun(gallery):
             try:
                 self._forget(gallery, forgetting)
+                self._tell(gallery)
             except (GalleryError, JournalFailed, *FAILURES) as error:
                 logger.error("person %s is not forgotten yet: %s", forgetting.person_id, error)
                 self._progress[forgetting.person_id] = Progress("waiting", failed=str(error))
@@ -152,10 +164,24 @@ class Forgetter:
         receipt = complete(
             gallery, forgetting, self._places, self._on_journal, time.time_ns, tell, self._breathe
         )
-        self._told.put(events.Forgotten(person_id, forgetting.ids[1:], receipt.why, receipt.verified))
         self._progress[person_id] = Progress("done", receipt)
         found = "" if receipt.verified else f"; something is left in {in_log(receipt)}"
         logger.info("person %s is forgotten (%s)%s", person_id, receipt.why, found)
+
+    def _tell(self, gallery: Gallery) -> None:
+        """Has told what is owed, also by a daemon that was killed and by `visaged forget` without one.
+
+        It is owed until the journal has it, for subscribers who are away: rather told twice than never.
+        """
+        for forgotten in noted.owed(gallery):
+            if self._recorder.reason is not None:
+                return
+            telling = Telling(
+                events.Forgotten(forgotten.person_id, forgotten.merged, forgotten.why, forgotten.verified)
+            )
+            self._tellings.put(telling)
+            if self._result(self._result(telling.done)):
+                noted.told(gallery, forgotten.person_id)
 
     def _on_journal(self, chore: Callable[[Journal], Generator[None, None, Result]]) -> Result:
         return self._result(self._recorder.work_on(chore), limit_s=float("inf"))

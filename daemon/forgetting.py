@@ -23,6 +23,7 @@ from daemon.journal_blanking import Blanking
 from daemon.journal_tables import beside
 from gallery import forgetting as noted
 from gallery.encryption import reading
+from gallery.errors import GalleryBusy
 from gallery.forgetting import Forgetting
 from gallery.forgetting_search import Remnant, Sought, search
 
@@ -91,11 +92,12 @@ class Receipt:
     events: int
     """Of the journal, in which the name was blanked."""
     files: int
-    """Looked through, byte by byte; 0: it was broken off after that and before it could be told."""
+    """Looked through, byte by byte."""
     left: tuple[Left, ...]
-    """What was found; empty: nothing."""
+    """What was found; empty: nothing, or it was broken off before it could be told."""
     verified: bool
-    """Whether all was looked through and nothing found."""
+    """Whether all was looked through and nothing found. Where that was broken off in the gallery's own file,
+    the last to be searched, it was written anew instead."""
 
 
 def complete(
@@ -110,36 +112,41 @@ def complete(
     """Does what is left to do for somebody who is gone from the gallery, and notes it in the trail.
 
     sqlite3.Error, OSError, GalleryError or what work raises where it can't go on; then it can be done again.
+    Of several processes that do it at once each gives its receipt; trail and subscribers are told once.
     tell: gets the name of each step. breathe: as search's.
     """
     left: list[Remnant] = []
-    files: list[Path] = []
+    files, files_left = forgetting.files, forgetting.files_left
     if forgetting.names is not None:
         events = _blank(gallery, forgetting, places, work, tell)
-        (forgetting,) = [each for each in noted.begun(gallery) if each.person_id == forgetting.person_id]
+        forgetting = noted.current(gallery, forgetting)
         sought = _sought(gallery, forgetting, places)
-        own = set(_family(gallery.path))
+        own = _own(gallery.path)
         tell("files")
         _remove_damaged(places.journal, forgetting, sought, encrypted=gallery.key is not None)
-        files = [file for file in files_of(places, gallery.path) if file not in own]
-        left = _search(files, sought, breathe)
+        others = [file for file in files_of(places, gallery.path) if file not in own]
+        left = _search(others, sought, breathe)
         for _ in range(ROUNDS):
             if not (near := _near(places.journal, left)):
                 break
             work(partial(journal_blanking.write_anew, near=near))
             work(journal_blanking.purge)
-            left = _search(files, sought, breathe)
+            left = _search(others, sought, breathe)
         noted.clear_labels(gallery, sought.names, sought.others)
-        noted.drop_sought(gallery, forgetting.person_id)
-        found = _search(_family(gallery.path), sought, breathe)
+        files = len(others) + sum(map(_is_file, own))
+        noted.drop_sought(gallery, forgetting.person_id, files, len({each.file for each in left}))
+        found = _search(own, sought, breathe)
         if found:
             noted.rewrite(gallery)
-            found = _search(_family(gallery.path), sought, breathe)
+            found = _search(own, sought, breathe)
         left += found
-        files += _family(gallery.path)
+        files_left = len({each.file for each in left})
         logger.info("person %s: %s events blanked now", forgetting.person_id, events)
-    receipt = _receipt(forgetting, len(files), left, now_unix_ns())
-    noted.finish(gallery, forgetting, receipt.events, receipt.files, len({each.file for each in left}))
+    elif not noted.rewrite(gallery):
+        # Broken off in the gallery's own file: nobody can tell any more what to look for in it.
+        raise GalleryBusy(f"{gallery.path}: another program goes on reading it; try again when that is done")
+    receipt = _receipt(forgetting, files, left, files_left, now_unix_ns())
+    noted.finish(gallery, forgetting, receipt.events, files, files_left)
     return receipt
 
 
@@ -158,6 +165,11 @@ def _family(path: Path) -> list[Path]:
         for each in path.parent.iterdir()
         if each.name.lstrip(".").startswith(path.name) and _is_file(each)
     )
+
+
+def _own(gallery: Path) -> list[Path]:
+    """What SQLite may read and write of it."""
+    return [beside(gallery, suffix) for suffix in ("", "-wal", "-shm", "-journal")]
 
 
 def _is_file(path: Path) -> bool:
@@ -254,7 +266,9 @@ def _near(journal: Path, found: Iterable[Remnant]) -> list[int]:
     return sorted({near for seq in numbers for near in range(seq - 3, seq + 4) if near > 0})
 
 
-def _receipt(forgetting: Forgetting, files: int, left: Sequence[Remnant], now_unix_ns: int) -> Receipt:
+def _receipt(
+    forgetting: Forgetting, files: int, left: Sequence[Remnant], files_left: int, now_unix_ns: int
+) -> Receipt:
     counts = Counter((str(each.file), each.what) for each in left)
     return Receipt(
         id=forgetting.person_id,
@@ -267,5 +281,5 @@ def _receipt(forgetting: Forgetting, files: int, left: Sequence[Remnant], now_un
         events=forgetting.events,
         files=files,
         left=tuple(Left(file, what, count) for (file, what), count in sorted(counts.items())),
-        verified=files > 0 and not left,
+        verified=files > 0 and not files_left,
     )

@@ -70,7 +70,7 @@ def forget_here(
 
         try:
             return complete(gallery, forgetting, places, work, time.time_ns, tell)
-        except FAILURES as error:
+        except (GalleryError, *FAILURES) as error:
             raise UsageError(f"not all could be forgotten yet: {error}; visaged forget goes on") from None
 
 

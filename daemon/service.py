@@ -180,6 +180,7 @@ class Service:
     def _adjust(self, pipeline: Pipeline, cameras: Cameras, seeing: Seeing, narrator: Narrator) -> None:
         """Takes over what another configuration says, and the gallery as it is now."""
         self._gallery_poll.last_s = -1e9
+        self._forgetter.wake()
         new = reread(self._reload.load, self._config)
         if new is None:
             return
@@ -265,8 +266,9 @@ class Service:
         self._tell_forgotten()
 
     def _tell_forgotten(self) -> None:
-        for forgotten in self._forgetter.told():
-            self._send(events.daemon(forgotten))
+        for telling in self._forgetter.owed():
+            self._send(events.daemon(telling.what))
+            telling.done.set_result(self._bus.passed())
 
     def _subscribers_came(self, count: int) -> bool:
         """Waits for them with a beating heart; False if the stop came first."""

@@ -44,6 +44,24 @@ class Forgetting:
     """float32, little-endian, one encoding after the other."""
     pictures: tuple[bytes, ...]
     """Pieces of the pictures that were removed."""
+    files: int
+    """How many are looked through; 0: that is not known yet."""
+    files_left: int
+    """In how many of them something was found before the names were dropped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """Somebody who is forgotten, and of whom subscribers were not told that yet."""
+
+    person_id: str
+    """UUID."""
+    why: Why
+    """As Forgetting's."""
+    merged: tuple[str, ...]
+    """Ids of people who were merged into them."""
+    verified: bool
+    """Whether all files were searched and nothing was found."""
 
 
 def find(gallery: Gallery, name: str | None, person_id: str | None) -> str:
@@ -70,7 +88,8 @@ def begin(gallery: Gallery, person_id: str, why: Why, now_unix_ns: int) -> Forge
     """
     with gallery.change() as note:
         ask = gallery.connection.execute
-        if ask("SELECT 1 FROM forgetting WHERE person_id = ?", (person_id,)).fetchone() is None:
+        known = ask("SELECT 1 FROM forgetting WHERE person_id = ? AND verified IS NULL", (person_id,))
+        if known.fetchone() is None:
             pictures = _pieces(gallery, person_id)
             encodings = ask(
                 """SELECT vector FROM encoding JOIN reference ON reference.id = reference_id
@@ -87,8 +106,8 @@ def begin(gallery: Gallery, person_id: str, why: Why, now_unix_ns: int) -> Forge
             )
             references += taken.rowcount
             ask(
-                """INSERT INTO forgetting (person_id, why, who, began_unix_ns, references_gone, crops_gone,
-                                           ids, names, encodings, pictures)
+                """INSERT OR REPLACE INTO forgetting (person_id, why, who, began_unix_ns, references_gone,
+                                                      crops_gone, ids, names, encodings, pictures)
                    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
                 (
                     person_id,
@@ -116,18 +135,28 @@ def begun(gallery: Gallery) -> list[Forgetting]:
     with schema.explained(gallery.path):
         rows = gallery.connection.execute(
             """SELECT person_id, why, who, began_unix_ns, references_gone, crops_gone, events_blanked,
-                      ids, names, encodings, pictures FROM forgetting ORDER BY began_unix_ns, rowid"""
+                      ids, names, encodings, pictures, files_searched, files_left
+               FROM forgetting WHERE verified IS NULL ORDER BY began_unix_ns, rowid"""
         ).fetchall()
     return [_read(row) for row in rows]
+
+
+def current(gallery: Gallery, forgetting: Forgetting) -> Forgetting:
+    """As it is noted now; as it is in hand, where another process was quicker and has dropped the names."""
+    noted = [each for each in begun(gallery) if each.person_id == forgetting.person_id]
+    return next((each for each in noted if each.names is not None), forgetting)
 
 
 def learn_names(gallery: Gallery, person_id: str, names: Collection[str]) -> None:
     """These are theirs too, as the journal knew."""
     with schema.explained(gallery.path), schema.transaction(gallery.connection):
-        (text,) = gallery.connection.execute(
-            "SELECT names FROM forgetting WHERE person_id = ?", (person_id,)
+        row = gallery.connection.execute(
+            "SELECT names FROM forgetting WHERE person_id = ? AND names IS NOT NULL", (person_id,)
         ).fetchone()
-        known = json.loads(text)
+        if row is None:
+            # Another process was quicker.
+            return
+        known = json.loads(row[0])
         known += sorted(set(names).difference(known))
         gallery.connection.execute(
             "UPDATE forgetting SET names = ? WHERE person_id = ?",
@@ -155,28 +184,43 @@ def clear_labels(gallery: Gallery, names: Collection[str], others: Collection[st
     return len(cleared)
 
 
-def drop_sought(gallery: Gallery, person_id: str) -> None:
-    """Names and encodings are looked for no more: they leave the gallery for good."""
+def drop_sought(gallery: Gallery, person_id: str, files: int, left: int) -> None:
+    """Names and encodings are looked for no more but in the gallery's own file, which they leave for good.
+
+    files: how many are looked through, with that. left: in how many of them something was found.
+    """
     with schema.explained(gallery.path), schema.transaction(gallery.connection):
         gallery.connection.execute(
-            "UPDATE forgetting SET names = NULL, encodings = NULL, pictures = NULL WHERE person_id = ?",
-            (person_id,),
+            """UPDATE forgetting SET names = NULL, encodings = NULL, pictures = NULL,
+                      files_searched = ?, files_left = ? WHERE person_id = ?""",
+            (files, left, person_id),
         )
     gallery.empty_log()
 
 
-def rewrite(gallery: Gallery) -> None:
-    """Writes the file anew, so that what was moved within it is left nowhere."""
+def rewrite(gallery: Gallery) -> bool:
+    """Writes the file anew, so that what was moved within it is left nowhere.
+
+    False: somebody went on reading the write-ahead log, which may still hold what was.
+    """
     with schema.explained(gallery.path):
         gallery.connection.execute("VACUUM")
-    gallery.empty_log()
+    return gallery.empty_log()
 
 
 def finish(gallery: Gallery, forgetting: Forgetting, events: int, files: int, left: int) -> None:
-    """It is done: an entry of the trail says how. left: in how many of the files something was found."""
+    """It is done: an entry of the trail says how, and it is owed to subscribers to tell them.
+
+    left: in how many of the files something was found. What another process has finished stays as it is.
+    """
     what = "forgotten" if forgetting.why == "asked" else "expired"
     with schema.explained(gallery.path), schema.transaction(gallery.connection):
-        gallery.connection.execute("DELETE FROM forgetting WHERE person_id = ?", (forgetting.person_id,))
+        done = gallery.connection.execute(
+            "UPDATE forgetting SET verified = ? WHERE person_id = ? AND verified IS NULL",
+            (files > 0 and left == 0, forgetting.person_id),
+        )
+        if not done.rowcount:
+            return
         trail.note(
             gallery.connection,
             forgetting.who,
@@ -191,6 +235,24 @@ def finish(gallery: Gallery, forgetting: Forgetting, events: int, files: int, le
     gallery.empty_log()
 
 
+def owed(gallery: Gallery) -> list[Owed]:
+    """Of whom subscribers are to be told that they are forgotten, the first first."""
+    with schema.explained(gallery.path):
+        rows = gallery.connection.execute(
+            """SELECT person_id, why, ids, verified FROM forgetting WHERE verified IS NOT NULL
+               ORDER BY began_unix_ns, rowid"""
+        ).fetchall()
+    return [Owed(key, why, tuple(json.loads(ids)[1:]), bool(verified)) for key, why, ids, verified in rows]
+
+
+def told(gallery: Gallery, person_id: str) -> None:
+    """Subscribers were told, or will be by the journal."""
+    with schema.explained(gallery.path), schema.transaction(gallery.connection):
+        gallery.connection.execute(
+            "DELETE FROM forgetting WHERE person_id = ? AND verified IS NOT NULL", (person_id,)
+        )
+
+
 def expired(gallery: Gallery, now_unix_ns: int) -> list[str]:
     """The ids of those whom nobody may keep any longer."""
     with schema.explained(gallery.path):
@@ -201,7 +263,8 @@ def expired(gallery: Gallery, now_unix_ns: int) -> list[str]:
 
 
 def _read(row: tuple[Any, ...]) -> Forgetting:
-    (person_id, why, who, began_unix_ns, references, crops, events, ids, names, encodings, pictures) = row
+    (person_id, why, who, began_unix_ns, references, crops, events, *sought, files, files_left) = row
+    ids, names, encodings, pictures = sought
     return Forgetting(
         person_id=person_id,
         why=why,
@@ -214,6 +277,8 @@ def _read(row: tuple[Any, ...]) -> Forgetting:
         names=None if names is None else tuple(json.loads(names)),
         encodings=encodings or b"",
         pictures=_split(pictures or b""),
+        files=files,
+        files_left=files_left,
     )
 
 

@@ -97,5 +97,12 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             pictures          BLOB               -- 16 bytes here and there of each crop; NULL: likewise
         ) STRICT""",
     ),
+    (
+        # When the names are dropped: how many files are searched, and in how many others something was found.
+        "ALTER TABLE forgetting ADD COLUMN files_searched INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE forgetting ADD COLUMN files_left INTEGER NOT NULL DEFAULT 0",
+        # NULL: not done yet. Else it is, whether verified or not, and stays until subscribers were told.
+        "ALTER TABLE forgetting ADD COLUMN verified INTEGER",
+    ),
 )
 """The statements that lead from version i to i + 1; `user_version` counts those that a file has had."""

@@ -336,12 +336,13 @@ class Gallery:
                 "INSERT INTO crop VALUES (?, ?, ?)", (key, reference.crop, zlib.crc32(reference.crop))
             )
 
-    def empty_log(self) -> None:
-        """After a removal: nothing of it is left in the write-ahead log either."""
+    def empty_log(self) -> bool:
+        """After a removal: nothing of it is left in the write-ahead log either; False: not yet."""
         # What was removed still stands in the write-ahead log. Somebody who reads just now may keep it from
         # being emptied; then whoever closes the gallery last does it.
         with schema.explained(self.path):
-            self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            (busy, *_) = self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        return not busy
 
 
 def _as_stored(reference: NewReference) -> bytes:

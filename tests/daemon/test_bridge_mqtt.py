@@ -93,6 +93,20 @@ def test_who_is_forgotten_is_gone_from_the_broker(tmp_path: Path, broker: Mosqui
             assert not any(YUNA in topic for topic, text in late.kept.items() if text)
 
 
+def test_who_was_forgotten_while_the_bridge_was_away_is_gone_from_the_broker_when_it_is_back(
+    tmp_path: Path, broker: Mosquitto
+) -> None:
+    with real_bus(tmp_path) as bus, listening(broker) as ear:
+        with bridge(tmp_path, broker):
+            begun(ear, bus)
+            bus.send(events.life(RECOGNIZED), events.life(LEFT))
+            ear.until(lambda: PERSON in ear.kept and ear.json(PERSON)["present"] is False)
+        bus.send(events.daemon(Forgotten(YUNA, [], "asked", verified=True)))
+        bus.await_head(3)
+        with bridge(tmp_path, broker):
+            ear.until(lambda: not any(YUNA in topic for topic, text in ear.kept.items() if text))
+
+
 def test_a_bridge_that_is_killed_is_told_by_its_last_will_and_loses_nothing(
     tmp_path: Path, broker: Mosquitto
 ) -> None:

@@ -133,11 +133,13 @@ def test_what_was_sent_just_before_the_end_is_stored_and_arrives(path: Path) -> 
 def test_while_another_program_has_the_journal_locked_events_go_out_all_the_same(path: Path) -> None:
     with bus(path) as (courier, everything):
         courier.send(numbered(1))
+        assert courier.passed().result(WAIT_S)
         assert received(everything, 1)[0]["durable"]
         with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             for number in (2, 3):
                 courier.send(numbered(number))
+                assert not courier.passed().result(WAIT_S)
             came = received_until(everything, "camera/door/online/")
             assert [topic for topic, _ in came].count("daemon/journal_failed/") == 1
             assert "locked" in came[0][1]["reason"]

@@ -8,28 +8,31 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, closing
 from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import pytest
 
 from daemon.errors import UsageError
 from daemon.forgetter import in_log
-from daemon.forgetting import Receipt
+from daemon.forgetting import Receipt, Work, complete
 from daemon.forgetting_desk import Forget, forgetting_of
 from daemon.journal import Journal
 from daemon.journal_blanking import names_of
 from gallery import care, forgetting
 from gallery.encryption import Key
+from gallery.errors import GalleryBusy
 from gallery.people import PersonName
 from gallery.store import Gallery
 from tests.daemon.journaling import EPOCH, FOREVER, kept
 from tests.daemon.remembering import State, enrol, looks, named, told, traces, write
 
 BOB = "Bob"
+Result = TypeVar("Result")
 
 
 @pytest.fixture
@@ -262,13 +265,142 @@ def test_a_kill_at_any_moment_is_made_good_by_the_next_forgetting(state: State, 
     # As it was, or on the way, or done: nobody is enrolled and half forgotten.
     assert enrolled == ["Annabel", BOB] if not begun and "Annabel" in enrolled else enrolled == [BOB]
     receipt = forget(state, ann.id)
-    assert receipt.left == ()
+    assert (receipt.left, receipt.verified) == ((), True)
     assert traces(state.files(), ("Annabel",), looks(1, 3)) == []
     with Gallery.open(state.gallery) as gallery:
         assert "forgotten" in [entry.what for entry in gallery.trail()]
         assert by_hand(gallery, state).begun() == []
+        assert forgetting.owed(gallery) == [forgetting.Owed(ann.id, "asked", (), True)]
     assert names_of(state.journal, frozenset({ann.id})) == set()
     assert [event["data"]["seq"] for event in kept(state.journal)] == list(range(1, 2_001))
+
+
+ENDED = """
+import os, signal, sys
+from pathlib import Path
+from gallery import forgetting
+from gallery.store import Gallery
+from tests.daemon.test_forgetting import State, by_hand
+def die(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+setattr(forgetting, sys.argv[3], die)
+state = State(Path(sys.argv[1]))
+with Gallery.open(state.gallery) as gallery:
+    by_hand(gallery, state).forget(sys.argv[2], lambda step: None)
+"""
+
+
+@pytest.mark.parametrize("step", ["rewrite", "finish"])
+def test_a_kill_after_the_names_were_dropped_is_made_good_and_the_receipt_is_whole(
+    state: State, step: str
+) -> None:
+    ann = with_a_piece_in_the_gallery(state)
+    done = subprocess.run([sys.executable, "-c", ENDED, state.folder, ann, step], check=False)
+    assert done.returncode == -signal.SIGKILL
+    with Gallery.open(state.gallery) as gallery:
+        assert [each.names for each in forgetting.begun(gallery)] == [None]
+        assert forgetting.owed(gallery) == []
+    assert bool(traces([state.gallery], ("Annabel",), looks(1, 0))) == (step == "rewrite")
+    receipt = forget(state, ann)
+    # Both databases with log and index, and the journal's mark.
+    assert (receipt.verified, receipt.left, receipt.events, receipt.files) == (True, (), 1, 7)
+    assert traces(state.files(), ("Annabel",), looks(1, 3)) == []
+    with Gallery.open(state.gallery) as gallery:
+        assert forgetting.owed(gallery) == [forgetting.Owed(ann, "asked", (), True)]
+
+
+def with_a_piece_in_the_gallery(state: State) -> str:
+    """Somebody's id, whose name has been left between the rows of the gallery."""
+    with Gallery.open(state.gallery) as gallery:
+        ann = enrol(gallery, "Annabel", 1)
+        enrol(gallery, BOB, 2)
+    write(state.journal, [told("recognized", named(ann))])
+    put_between_rows(state.gallery, b'"name":"Annabel",')
+    return ann.id
+
+
+def test_a_gallery_that_can_not_be_written_anew_just_then_is_when_it_is_tried_again(state: State) -> None:
+    ann = with_a_piece_in_the_gallery(state)
+    (state.folder / "notes.txt").write_text("the one with the hat is Annabel")
+    with Gallery.open(state.gallery) as gallery, ExitStack() as held:
+        begun = forgetting.begin(gallery, ann, "asked", time.time_ns())
+        other = held.enter_context(closing(sqlite3.connect(state.gallery, isolation_level=None)))
+
+        def lock() -> None:
+            if forgetting.begun(gallery)[0].names is None and not other.in_transaction:
+                other.execute("BEGIN IMMEDIATE")
+
+        journal = held.enter_context(Journal.open(state.journal, EPOCH))
+        with pytest.raises(GalleryBusy):
+            complete(gallery, begun, state.places, worker(journal), time.time_ns, breathe=lock)
+        assert other.in_transaction
+    receipt = forget(state, ann)
+    # What was found elsewhere is not forgotten with the words that it was found by.
+    assert (receipt.verified, receipt.left) == (False, ())
+    assert {file.name for file in state.files() if traces([file], ("Annabel",), looks(1, 3))} == {"notes.txt"}
+    with Gallery.open(state.gallery) as gallery:
+        assert gallery.trail()[-1].detail["left"] == 1
+
+
+def worker(journal: Journal) -> Work:
+    def work(chore: Callable[[Journal], Generator[None, None, Result]]) -> Result:
+        under_way = chore(journal)
+        while True:
+            try:
+                next(under_way)
+            except StopIteration as last:
+                result: Result = last.value
+                return result
+
+    return work
+
+
+HALTED = """
+import sys
+from pathlib import Path
+from dataclasses import asdict
+from gallery.store import Gallery
+from tests.daemon.test_forgetting import State, by_hand
+def tell(step):
+    if step == sys.argv[3]:
+        print("there", flush=True)
+        sys.stdin.readline()
+state = State(Path(sys.argv[1]))
+with Gallery.open(state.gallery) as gallery:
+    receipt = by_hand(gallery, state).forget(sys.argv[2], tell)
+print(receipt.verified, receipt.references, receipt.left)
+"""
+
+
+def test_of_two_that_finish_the_same_at_once_both_give_a_receipt_and_it_is_noted_once(state: State) -> None:
+    with Gallery.open(state.gallery) as gallery:
+        ann = enrol(gallery, "Annabel", 1)
+        forgetting.begin(gallery, ann.id, "asked", time.time_ns())
+    # With no journal, whose lock would let one through after the other.
+    command = [sys.executable, "-c", HALTED, str(state.folder), ann.id, "files"]
+    late = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert late.stdout is not None
+    assert late.stdout.readline() == "there\n"
+    assert forget(state, ann.id).verified
+    assert late.communicate("\n")[0] == "True 3 ()\n"
+    assert late.returncode == 0
+    assert traces(state.files(), ("Annabel",), looks(1, 3)) == []
+    with Gallery.open(state.gallery) as gallery:
+        assert [entry.what for entry in gallery.trail()].count("forgotten") == 1
+        assert forgetting.owed(gallery) == [forgetting.Owed(ann.id, "asked", (), True)]
+
+
+def test_who_waited_for_the_journal_goes_on_with_what_another_has_finished(state: State) -> None:
+    with Gallery.open(state.gallery) as gallery:
+        ann = enrol(gallery, "Annabel", 1)
+        write(state.journal, [told("recognized", named(ann))])
+        begun = forgetting.begin(gallery, ann.id, "asked", time.time_ns())
+        assert forget(state, ann.id).verified
+        with Journal.open(state.journal, EPOCH) as journal:
+            receipt = complete(gallery, begun, state.places, worker(journal), time.time_ns)
+        assert (receipt.verified, receipt.references) == (True, 3)
+        assert [entry.what for entry in gallery.trail()].count("forgotten") == 1
+    assert traces(state.files(), ("Annabel",), looks(1, 3)) == []
 
 
 def test_somebody_whose_events_are_all_that_is_left_is_forgotten_by_id(state: State) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
 import sqlite3
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -15,13 +18,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from daemon.client import subscribe
+from daemon.client import Subscription, subscribe
+from daemon.control_client import RemoteGallery, is_running
+from gallery import forgetting
 from gallery.store import Gallery
 from tests.conftest import REPOSITORY
 from tests.daemon.asking import asker
 from tests.daemon.journaling import kept
 from tests.daemon.remembering import State, traces
-from tests.daemon.running import Home, running, visaged
+from tests.daemon.running import START_TIMEOUT_S, Home, environment, running, visaged
 
 COLLINS, OBAMA = (REPOSITORY / "samples" / f"{name}.jpg" for name in ("eileen-collins", "barack-obama"))
 PICTURES = 3_000
@@ -118,8 +123,6 @@ def test_a_daemon_that_was_killed_on_the_way_goes_on_with_it_at_its_next_start(h
     with running(home, "--await-subscribers", "1") as daemon:
         with subscribe(home.endpoint, topics=["face/door/"], timeout_s=100) as events:
             assert next(events).data["person"]["id"] == person_id
-        from daemon.control_client import RemoteGallery
-
         with RemoteGallery(home.control) as remote:
             assert remote.forget(EARLIER) == person_id
         daemon.kill()
@@ -151,12 +154,9 @@ def test_whose_time_is_up_is_forgotten_by_the_daemon_itself(home: Home) -> None:
 
 
 def test_forgotten_where_no_daemon_runs_after_it_had_run(home: Home) -> None:
-    gone = encodings_of(home, EARLIER)
+    gone, person_id = encodings_of(home, EARLIER), id_of(home, EARLIER)
     config = home.config
-    with (
-        running(home, "--await-subscribers", "1"),
-        subscribe(home.endpoint, topics=["face/door/"], timeout_s=100) as events,
-    ):
+    with running(home, "--await-subscribers", "1"), listening(home, "face/door/") as events:
         assert next(events).data["person"]["name"] == EARLIER
     # Killed: its log was not moved into the journal.
     assert traces(state_of(home).files(), (EARLIER,), gone)
@@ -165,3 +165,75 @@ def test_forgotten_where_no_daemon_runs_after_it_had_run(home: Home) -> None:
     assert EARLIER not in done.stdout
     assert traces(state_of(home).files(), (EARLIER,), gone) == []
     assert visaged("forget", "--config", config, EARLIER).returncode == 2
+    assert owed(home) == [person_id]
+    # The next daemon tells it, also whoever listens to it later.
+    with running(home, "--await-subscribers", "9"):
+        until_nothing_is_owed(home)
+        with listening(home, "daemon/forgotten/") as events:
+            told = next(events)
+        assert (told.data["id"], told.data["why"], told.data["verified"]) == (person_id, "asked", True)
+        assert traces(state_of(home).files(), (EARLIER,), gone) == []
+    assert len(kept(state_of(home).journal, ["daemon/forgotten/"])) == 1
+
+
+def listening(home: Home, topic: str) -> Subscription:
+    """Goes on where it stopped the last time."""
+    cursor = home.folder / "cursor"
+    return subscribe(home.endpoint, replay=home.replay, topics=[topic], cursor=cursor, timeout_s=100)
+
+
+def owed(home: Home) -> list[str]:
+    with Gallery.open(state_of(home).gallery) as gallery:
+        return [each.person_id for each in forgetting.owed(gallery)]
+
+
+def until_nothing_is_owed(home: Home) -> None:
+    deadline_s = time.monotonic() + 60
+    while owed(home):
+        assert time.monotonic() < deadline_s
+        time.sleep(0.1)
+
+
+DYING = """
+import os, signal, sys
+from gallery import forgetting
+step = sys.argv.pop(1)
+real = getattr(forgetting, step)
+def die(*arguments):
+    if step == "finish":
+        real(*arguments)
+    os.kill(os.getpid(), signal.SIGKILL)
+setattr(forgetting, step, die)
+from daemon.__main__ import main
+main()
+"""
+
+
+@pytest.mark.parametrize(("step", "before"), [("finish", 0), ("told", 1)])
+def test_a_daemon_that_is_killed_between_the_end_and_the_telling_owes_it_to_the_next(
+    home: Home, step: str, before: int
+) -> None:
+    person_id, journal = id_of(home, EARLIER), state_of(home).journal
+    command = [sys.executable, "-c", DYING, step, "run", "--config", str(home.config)]
+    daemon = subprocess.Popen([*command, "--await-subscribers", "9"], env=environment())
+    try:
+        deadline_s = time.monotonic() + START_TIMEOUT_S
+        while not is_running(home.control):
+            assert daemon.poll() is None
+            assert time.monotonic() < deadline_s
+            time.sleep(0.05)
+        with RemoteGallery(home.control) as remote:
+            assert remote.forget(EARLIER) == person_id
+        assert daemon.wait(100) == -signal.SIGKILL
+    finally:
+        daemon.kill()
+        daemon.wait()
+    assert [each.what for each in entries(home)][-1] == "forgotten"
+    assert owed(home) == [person_id]
+    assert len(kept(journal, ["daemon/forgotten/"])) == before
+    with running(home, "--await-subscribers", "9"):
+        until_nothing_is_owed(home)
+    told = kept(journal, ["daemon/forgotten/"])
+    # Rather twice than never.
+    assert [event["data"]["id"] for event in told] == [person_id] * (before + 1)
+    assert len({event["id"] for event in told}) == before + 1

@@ -74,15 +74,61 @@ def test_when_it_is_done_neither_name_nor_encoding_is_in_the_files_and_the_trail
         assert holds(path, b"Anneliese")
         forgetting.learn_names(gallery, ann.id, {"Friederike", "Anneliese"})
         assert forgetting.begun(gallery)[0].names == ("Anneliese", "Friederike")
-        forgetting.drop_sought(gallery, ann.id)
+        forgetting.drop_sought(gallery, ann.id, files=2, left=0)
         # The gallery is open still: nothing waits for it to be closed.
         assert not holds(path, b"Anneliese", b"Friederike", vector.tobytes()[:16], bytes(range(200, 255)))
-        assert forgetting.begun(gallery)[0].names is None
+        (dropped,) = forgetting.begun(gallery)
+        assert (dropped.names, dropped.files, dropped.files_left) == (None, 2, 0)
         forgetting.finish(gallery, begun, events=7, files=3, left=0)
         assert forgetting.begun(gallery) == []
         entry = gallery.trail()[-1]
     assert (entry.what, entry.person_id) == ("forgotten", ann.id)
     assert dict(entry.detail) == {"references": 1, "crops": 1, "events": 7, "files": 3, "left": 0}
+
+
+def test_who_is_forgotten_is_owed_to_subscribers_until_they_were_told(path: Path) -> None:
+    with Gallery.open(path) as gallery:
+        ann, anna, bob = (
+            gallery.add(name, [reference(name, looks(i))], ENROLLED_UNIX_NS).id
+            for i, name in enumerate(("Ann", "Anna", "Bob"))
+        )
+        care.merge(gallery, "Anna", "Ann")
+        whys: tuple[forgetting.Why, ...] = ("asked", "expired")
+        for person_id, why, left in zip((ann, bob), whys, (0, 2), strict=True):
+            begun = forgetting.begin(gallery, person_id, why, NOW_NS)
+            assert person_id not in [each.person_id for each in forgetting.owed(gallery)]
+            forgetting.finish(gallery, begun, events=0, files=3, left=left)
+        assert forgetting.owed(gallery) == [
+            forgetting.Owed(ann, "asked", (anna,), True),
+            forgetting.Owed(bob, "expired", (), False),
+        ]
+        forgetting.told(gallery, bob)
+        # Somebody asks once more before anybody was told: it is told when that is done, and not before.
+        again = forgetting.begin(gallery, ann, "asked", NOW_NS + 1)
+        forgetting.told(gallery, ann)
+        assert forgetting.owed(gallery) == []
+        assert [each.person_id for each in forgetting.begun(gallery)] == [ann]
+        forgetting.finish(gallery, again, events=0, files=3, left=0)
+        assert [each.person_id for each in forgetting.owed(gallery)] == [ann]
+        forgetting.told(gallery, ann)
+        assert forgetting.owed(gallery) == []
+        assert forgetting.begun(gallery) == []
+
+
+def test_what_two_have_finished_stands_once_in_the_trail(path: Path) -> None:
+    with Gallery.open(path) as gallery:
+        ann = gallery.add("Ann", [reference("a", looks(1))], ENROLLED_UNIX_NS)
+        begun = forgetting.begin(gallery, ann.id, "asked", NOW_NS)
+        forgetting.learn_names(gallery, ann.id, {"Friederike"})
+        assert forgetting.current(gallery, begun).names == ("Ann", "Friederike")
+        for files in (3, 4):
+            forgetting.finish(gallery, begun, events=0, files=files, left=files - 3)
+            # Who comes late does not ask anew for what is gone.
+            forgetting.learn_names(gallery, ann.id, {"Anna"})
+            assert forgetting.current(gallery, begun) is begun
+        told = [entry.detail["files"] for entry in gallery.trail() if entry.what == "forgotten"]
+        assert told == [3]
+        assert [each.verified for each in forgetting.owed(gallery)] == [True]
 
 
 def test_who_was_merged_into_somebody_is_forgotten_with_them_also_over_several_steps(path: Path) -> None:

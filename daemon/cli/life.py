@@ -13,6 +13,7 @@ import typer
 
 from daemon.cli.answer import ConsentDateOption, ConsentOption, ExpiresOption, NoteOption
 from daemon.cli.common import ConfigOption, JsonOption, configured, print_json, print_table, read_config
+from daemon.cli.refusals import refusals
 from daemon.errors import UsageError
 
 if TYPE_CHECKING:
@@ -170,8 +171,9 @@ def name(
 
 def tell(report: EnrolmentReport) -> None:
     """Every refusal with its reason, and what was taken."""
-    for refused in report.refused:
-        typer.echo(f"refused {refused.image}: {refused.reason}: {refused.detail}", err=True)
+    if report.refused:
+        for line in refusals(report.refused, report.refused[0].image.rpartition(", ")[0]):
+            typer.echo(line, err=True)
     if report.enrolled:
         count = len(report.enrolled)
         typer.echo(f"{report.enrolled[0].person.name}: {count} new reference{'' if count == 1 else 's'}")

@@ -28,6 +28,7 @@ from daemon.cli.common import (
     print_table,
     progress_bar,
 )
+from daemon.cli.refusals import refusals
 from daemon.errors import UsageError
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ def enroll(
     if as_json:
         print_json(asdict(report))
     else:
-        _tell(report, "look-alike" if is_not else "reference")
+        _tell(report, "look-alike" if is_not else "reference", strict=strict)
     if outdated:
         typer.echo("the thresholds were calibrated before this: run visaged calibrate again", err=True)
     raise typer.Exit(0 if report.enrolled else 1)
@@ -152,12 +153,13 @@ def _strict(desk: PeopleDesk) -> Strict:
     return Strict(care_of(desk).material())
 
 
-def _tell(report: EnrolmentReport, what: str) -> None:
+def _tell(report: EnrolmentReport, what: str, *, strict: bool) -> None:
     """Every refusal with its reason, and what was taken, a line a person."""
     from collections import Counter
 
-    for refused in report.refused:
-        typer.echo(f"refused {refused.image}: {refused.reason}: {refused.detail}", err=True)
+    for each in [report.refused] if strict else [(one,) for one in report.refused]:
+        for line in refusals(each):
+            typer.echo(line, err=True)
     for name, count in Counter(enrolled.person.name for enrolled in report.enrolled).items():
         typer.echo(f"{name}: {count} new {what}{'' if count == 1 else 's'}")
     typer.echo(f"enrolled {len(report.enrolled)}, refused {len(report.refused)}")

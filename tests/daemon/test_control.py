@@ -95,7 +95,7 @@ def test_a_disk_that_takes_nothing_ends_one_archive_and_not_the_daemon(control: 
 def test_an_archive_of_an_unknown_kind_is_refused_and_the_one_under_way_goes_on(control: Path) -> None:
     with RemoteGallery(control) as remote:
         job = remote.ask("carry_begin", what="import", by_name=False)["job"]
-        with pytest.raises(GalleryError, match="not understood: .*'gallery'"):
+        with pytest.raises(GalleryError, match=r"not understood: .*'gallery'"):
             remote.ask("carry_begin", what="gallery")
         assert remote.ask("carry_put", job=job, data="AAAA") is None
 

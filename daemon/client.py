@@ -30,6 +30,7 @@ from typing import Any, NoReturn
 
 import zmq
 import zmq.asyncio
+from zmq.utils.monitor import recv_monitor_message
 
 logger = logging.getLogger(__name__)
 
@@ -66,6 +67,12 @@ HANDSHAKE_MS = 5_000
 """Something accepts the connection and does not speak ZMTP: try again after this."""
 KEEPALIVE_IDLE_S, KEEPALIVE_INTERVAL_S, KEEPALIVE_COUNT = 15, 5, 3
 """A host that vanished without a word is noticed after half a minute at most."""
+CONNECTING = zmq.EVENT_CONNECTED | zmq.EVENT_CONNECT_RETRIED
+"""The first of them says whether somebody is there at all."""
+
+
+class NobodyListens(TimeoutError):
+    """No daemon is there to answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -779,15 +786,21 @@ def ask(
     replay: str = DEFAULT_REPLAY,
     keys: str | os.PathLike[str] | None = None,
     timeout_s: float = ANSWER_S,
+    await_daemon: bool = True,
 ) -> dict[str, Any]:
     """The daemon's answer to one question, such as {"op": "present"}.
 
-    TimeoutError if none came, ValueError if it refused.
+    TimeoutError if none came, ValueError if it refused. await_daemon: False: NobodyListens as soon as it is
+    certain that there is none, instead of waiting whether one comes.
     """
     with zmq.Context() as context, context.socket(zmq.DEALER) as socket:
+        monitor = None if await_daemon else socket.get_monitor_socket(CONNECTING)
         _connect(socket, replay, None if keys is None else load_keys(keys))
         socket.send(json.dumps(request, ensure_ascii=False).encode())
-        if not socket.poll(_ms(timeout_s)):
+        began_s = time.monotonic()
+        if monitor is not None and _finds_nobody(socket, monitor, replay, timeout_s):
+            raise NobodyListens(f"nobody listens at {replay}")
+        if not socket.poll(_ms(max(0.0, timeout_s - (time.monotonic() - began_s)))):
             raise TimeoutError(f"{replay} did not answer within {timeout_s} s")
         answer = _parsed(socket.recv_multipart()[-1])
     if not isinstance(answer, dict):
@@ -795,6 +808,35 @@ def ask(
     if "error" in answer:
         raise ValueError(f"{replay} says: {answer['error']}")
     return answer
+
+
+def _finds_nobody(
+    socket: zmq.Socket[bytes], monitor: zmq.Socket[bytes], endpoint: str, timeout_s: float
+) -> bool:
+    """Whether the first attempt to connect was refused; no second connection is made to whoever is there."""
+    try:
+        if not monitor.poll(_ms(timeout_s)):
+            return False
+        if recv_monitor_message(monitor)["event"] != zmq.EVENT_CONNECT_RETRIED:
+            return False
+    finally:
+        socket.disable_monitor()
+    return not (endpoint.startswith("ipc://") and _is_crowded(endpoint.removeprefix("ipc://")))
+
+
+def _is_crowded(path: str) -> bool:
+    """Whether more wait at a socket already than it takes: then its owner hangs, and is there."""
+    import socket  # What it needs of it is not on Windows, and neither are such paths.
+
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)
+        try:
+            probe.connect(path)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+    return True
 
 
 def decode(parts: Sequence[bytes]) -> Received:

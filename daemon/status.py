@@ -36,10 +36,12 @@ def ask_status(config: Config, replay: str | None = None, keys: Path | None = No
 
 
 def _over_replay(endpoint: str, keys: Path | None) -> Status:
-    from daemon.client import ask
+    from daemon.client import NobodyListens, ask
 
     try:
-        return ask({"op": "status"}, replay=endpoint, keys=keys, timeout_s=ANSWER_S)
+        return ask({"op": "status"}, replay=endpoint, keys=keys, timeout_s=ANSWER_S, await_daemon=False)
+    except NobodyListens:
+        raise NoAnswer(f"no daemon answers at {endpoint}: start one with visaged run") from None
     except TimeoutError:
         key = "does it know this key?" if keys else "does it ask for a key ([client] keys)?"
         raise NoAnswer(f"no daemon answers at {endpoint}: is one running, and {key}") from None

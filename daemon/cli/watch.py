@@ -67,30 +67,37 @@ def watch(
 
     Example: visaged watch --topic face/door/ --json
     """
-    from daemon.client import subscribe
+    from daemon.client import ask, subscribe
     from daemon.wording import json_line, line_of
 
     settings = configured(config)
     journal = journal_of(settings, connect, replay) if follow or since is not None else None
+    keys = keys or settings.client.keys
+    silent = f"{journal} does not answer: is the daemon running, and does it know this key?"
     ends = since is not None and not follow
     try:
         subscription = subscribe(
             connect or settings.events.bind,
             replay=journal,
             topics=topic or [""],
-            keys=keys or settings.client.keys,
+            keys=keys,
             since=int(since) if since is not None and since.isdecimal() else since,
             follow=not ends,
             timeout_s=JOURNAL_TIMEOUT_S if ends else None,
         )
+        if ends and journal is not None:
+            # Who wants to see what was is not kept waiting for a daemon that may never come.
+            ask({"op": "head"}, replay=journal, keys=keys, timeout_s=JOURNAL_TIMEOUT_S, await_daemon=False)
     except ValueError as error:
         raise UsageError(str(error)) from None
+    except TimeoutError:
+        raise UsageError(silent) from None
     # Ctrl-C is how watching ends.
     with subscription as events, suppress(KeyboardInterrupt):
         for event in events:
             typer.echo((json_line if as_json else line_of)(event.topic, event.event))
         if not events.ended:
-            raise UsageError(f"{journal} does not answer: is the daemon running, and does it know this key?")
+            raise UsageError(silent)
 
 
 def journal_of(config: Config, connect: str | None, replay: str | None) -> str:

@@ -104,7 +104,9 @@ def _tell(receipts: list[Receipt]) -> None:
             )
         if not receipt.verified and not receipt.left:
             typer.echo(
-                "it was broken off before the files' search was told; search again if need be", err=True
+                "it was broken off before it could be told where something is left: look at the files in the "
+                "state folder that are not visaged's own, and at backups and exports",
+                err=True,
             )
 
 

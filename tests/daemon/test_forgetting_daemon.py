@@ -176,6 +176,23 @@ def test_forgotten_where_no_daemon_runs_after_it_had_run(home: Home) -> None:
     assert len(kept(state_of(home).journal, ["daemon/forgotten/"])) == 1
 
 
+def test_what_another_process_has_finished_beside_the_daemon_is_told_at_a_sighup(home: Home) -> None:
+    with (
+        running(home, "--await-subscribers", "1") as daemon,
+        # Less than it takes until the daemon looks by itself.
+        subscribe(home.endpoint, topics=["face/door/", "daemon/forgotten/"], timeout_s=40) as events,
+    ):
+        next(events)
+        with Gallery.open(state_of(home).gallery) as gallery:
+            person_id = gallery.person(OTHER).id
+            begun = forgetting.begin(gallery, person_id, "asked", time.time_ns())
+            forgetting.finish(gallery, begun, events=0, files=1, left=0)
+        daemon.send_signal(signal.SIGHUP)
+        told = next(event for event in events if event.topic == "daemon/forgotten/")
+        assert told.data["id"] == person_id
+        until_nothing_is_owed(home)
+
+
 def listening(home: Home, topic: str) -> Subscription:
     """Goes on where it stopped the last time."""
     cursor = home.folder / "cursor"

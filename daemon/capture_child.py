@@ -86,8 +86,8 @@ def main(arguments: list[str]) -> int:
     """Reads what the daemon says to read until it ends, fails or is told to stop."""
     link = Link(socket.socket(fileno=int(arguments[0])))
     _die_with_the_daemon()
-    # A service manager tells the whole group to end; the daemon hangs up when it is ready to.
-    for ignored in (signal.SIGINT, signal.SIGTERM):
+    # A service manager, or a terminal, tells the whole group to end; the daemon hangs up when it is ready to.
+    for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(ignored, signal.SIG_IGN)
     setting = link.setting()
     link.listen()

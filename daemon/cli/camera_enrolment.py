@@ -113,11 +113,13 @@ def _leave(settings: Config, sitting: str) -> None:
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
     """Whoever sees that it was broken off can rely on it: in here it is too late for that."""
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    breaking_off = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = [signal.signal(number, signal.SIG_IGN) for number in breaking_off]
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in zip(breaking_off, before, strict=True):
+            signal.signal(number, handler)
 
 
 def _failed(camera: str, progress: Progress) -> EnrolmentReport:

@@ -105,7 +105,8 @@ def _await_the_end(heard: int) -> NoReturn:
 class StopSignals:
     """The first SIGTERM or SIGINT stops the daemon; a second one while it stops changes nothing.
 
-    SIGHUP asks it to read its configuration again, from the moment on when it watches its cameras.
+    SIGHUP asks it to read its configuration again, from the moment on when it watches its cameras; when the
+    terminal that it was started in is closed, it stops it.
     """
 
     def __init__(self) -> None:
@@ -114,7 +115,11 @@ class StopSignals:
         self._loading = False
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._heed)
-        signal.signal(signal.SIGHUP, lambda number, frame: self.reload.set())
+        # Not in the background, nor under nohup: from there it is to outlive the terminal.
+        self._for_terminal = (
+            signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN and _foreground_group() == os.getpgrp()
+        )
+        signal.signal(signal.SIGHUP, self._reload_or_heed)
 
     @contextmanager
     def ending_at_once(self) -> Iterator[None]:
@@ -127,12 +132,32 @@ class StopSignals:
         finally:
             self._loading = False
 
+    def _reload_or_heed(self, number: int, frame: FrameType | None) -> None:
+        if self._for_terminal and _foreground_group() is None:
+            self._heed(number, frame)
+        else:
+            self.reload.set()
+
     def _heed(self, number: int, frame: FrameType | None) -> None:
         first = not self.stop.is_set()
         self.stop.set()
         if self._loading and first:
             # What is no Exception isn't swallowed by a library that tries out an import.
             raise SystemExit(0)
+
+
+def _foreground_group() -> int | None:
+    """The processes that the terminal listens to; None: there is no terminal, or it is closed."""
+    try:
+        terminal = os.open("/dev/tty", os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        return os.tcgetpgrp(terminal)
+    except OSError:
+        return None
+    finally:
+        os.close(terminal)
 
 
 def watch_cameras(

@@ -43,7 +43,10 @@ class Life:
         return Progress(**self._ask("sitting", sitting=sitting))
 
     def enroll(self, sitting: str, name: str, terms: Json | None = None) -> EnrolmentReport:
-        """Checks what was taken against the gallery and enrols it, all at once; the sitting is over."""
+        """Checks what was taken against the gallery and enrols it, all at once; the sitting is over.
+
+        It is not where this raises: what was taken can then be tried again, for as long as it is asked for.
+        """
         return _report(self._ask("enroll_sitting", sitting=sitting, name=name, terms=terms))
 
     def leave(self, sitting: str) -> None:

@@ -60,12 +60,16 @@ def operations(gallery: Gallery, model: str, studio: Studio) -> dict[str, Callab
         return studio.begin(str(request["camera"]))
 
     def enroll_sitting(request: Json) -> object:
-        if studio.look(str(request["sitting"])).state != "done":
+        key = str(request["sitting"])
+        if studio.look(key).state != "done":
             raise UsageError("the sitting is not done")
-        camera, sitting = studio.take(str(request["sitting"]))
+        camera, sitting = studio.taken(key)
         references = [_reference(each, model, f"{camera}, {each.what}") for each in sitting.kept]
         terms = to_changes(request.get("terms"))
-        return asdict(_enroll(gallery, str(request["name"]), references, terms, {"camera": camera}))
+        report = _enroll(gallery, str(request["name"]), references, terms, {"camera": camera})
+        # Only now: where the disk was full, nobody has to sit again.
+        studio.leave(key)
+        return asdict(report)
 
     def leave_sitting(request: Json) -> object:
         studio.leave(str(request["sitting"]))

@@ -142,11 +142,10 @@ class Studio:
                 raise UsageError(f"camera {place.camera} has shown no frame for {silent_s:.0f} s")
         return progress
 
-    def take(self, key: str) -> tuple[str, Sitting]:
-        """Camera and sitting, which is over with that."""
+    def taken(self, key: str) -> tuple[str, Sitting]:
+        """Camera and sitting, which stays until it is left: enrolling by it may fail, and be tried again."""
         with self._lock:
             place = self._place(key)
-            del self._places[key]
             return place.camera, place.sitting
 
     def leave(self, key: str) -> None:

@@ -33,6 +33,9 @@ CameraOption = Annotated[
     ),
 ]
 POLL_S = 0.1
+RETRY_S = 60.0
+"""How long enrolling is tried again where the disk is full; the daemon keeps what is asked for."""
+RETRY_GAP_S = 1.0
 NO_DAEMON = "no daemon is running, and --camera needs its cameras: start visaged run first"
 FAILURES = {
     "no_face": "no_face",
@@ -80,8 +83,7 @@ def sit(settings: Config, name: str, camera: str, terms: Json | None = None) -> 
             progress = _watched(life, sitting)
             if progress.state == "failed":
                 return _failed(camera, progress)
-            with _uninterrupted():
-                report = life.enroll(sitting, name, terms)
+            report = _enrolled(life, sitting, name, terms)
             if report.enrolled and desk.thresholds():
                 typer.echo(OUTDATED, err=True)
             return report
@@ -98,6 +100,25 @@ def _watched(life: Life, sitting: str) -> Progress:
             if progress.state != "posing":
                 return progress
             time.sleep(POLL_S)
+
+
+def _enrolled(life: Life, sitting: str, name: str, terms: Json | None) -> EnrolmentReport:
+    """Tries again for a while where the gallery can't be written, and nobody has to sit again for that."""
+    from gallery.errors import GalleryBusy, GalleryError
+
+    until_s, told = time.monotonic() + RETRY_S, False
+    while True:
+        try:
+            with _uninterrupted():
+                return life.enroll(sitting, name, terms)
+        except GalleryError as error:
+            # Those of other kinds, such as consent that is missing, stay as they are.
+            if type(error) not in {GalleryError, GalleryBusy} or time.monotonic() >= until_s:
+                raise
+            if not told:
+                typer.echo(f"{error}; what was taken is kept, trying again for {RETRY_S:g} s", err=True)
+            told = True
+        time.sleep(RETRY_GAP_S)
 
 
 def _leave(settings: Config, sitting: str) -> None:

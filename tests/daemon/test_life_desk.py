@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +30,7 @@ from daemon.tally import Tally
 from daemon.track import Track
 from daemon.view import SeenFace
 from daemon.visits import Visit
-from gallery.errors import NameRefused, TermsRefused
+from gallery.errors import GalleryError, NameRefused, TermsRefused
 from gallery.faces.types import BgrImage, Encodings, Faces
 from gallery.people import NewReference, Person
 from gallery.store import Gallery
@@ -156,6 +157,23 @@ def test_a_sitting_that_is_not_done_enrols_nobody_and_one_that_was_left_is_gone(
     with pytest.raises(UsageError, match="is over"):
         room.life.look(sitting)
     assert room.gallery.people() == []
+
+
+def test_a_full_disk_at_the_end_of_a_sitting_keeps_what_was_taken_for_another_try(room: Room) -> None:
+    sitting = room.life.begin("door", "ann")
+    while (asked := room.life.look(sitting).asked) is not None:
+        room.frame(face(*TURNS[asked]))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, hard))
+    try:
+        with pytest.raises(GalleryError, match="nothing was changed"):
+            room.life.enroll(sitting, "ann")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert room.gallery.people() == []
+    assert len(room.life.enroll(sitting, "ann").enrolled) == len(TURNS)
+    with pytest.raises(UsageError, match="is over"):
+        room.life.enroll(sitting, "ann")
 
 
 def test_somebody_who_is_enrolled_gets_no_second_name(room: Room) -> None:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+from typing import Any, cast
+
 import pytest
 
+from daemon.cli import camera_enrolment
 from daemon.cli.life import known_cameras, known_strangers
+from gallery.enrolment import EnrolmentReport
+from gallery.errors import GalleryBusy, GalleryError, TermsRefused
 from tests.daemon.cli.conftest import Shell
 
 NO_DAEMON = "no daemon is running"
@@ -44,3 +50,44 @@ def test_a_shell_completes_cameras_from_the_configuration_and_strangers_only_of_
     assert known_strangers("") == []
     visaged.config.write_text("no configuration")
     assert known_cameras("") == []
+
+
+@dataclass
+class Failing:
+    """A daemon whose gallery can't be written, until it can."""
+
+    errors: list[Exception]
+    sittings: list[str] = field(default_factory=list)
+
+    def enroll(self, sitting: str, name: str, terms: object) -> EnrolmentReport:
+        self.sittings.append(sitting)
+        if self.errors:
+            raise self.errors.pop(0)
+        return EnrolmentReport((), ())
+
+
+def enrolled(life: Failing) -> EnrolmentReport:
+    return camera_enrolment._enrolled(cast("Any", life), "key", "ann", None)
+
+
+def test_a_sitting_is_tried_again_while_the_gallery_can_not_be_written_and_that_is_said_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(camera_enrolment, "RETRY_GAP_S", 0.0)
+    life = Failing([GalleryError("gallery.db: disk is full"), GalleryBusy("locked"), GalleryError("full")])
+    assert enrolled(life) == EnrolmentReport((), ())
+    assert life.sittings == ["key"] * 4
+    assert capsys.readouterr().err == (
+        "gallery.db: disk is full; what was taken is kept, trying again for 60 s\n"
+    )
+
+
+def test_what_no_waiting_helps_is_not_tried_again_and_what_lasts_is_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with pytest.raises(TermsRefused):
+        enrolled(life := Failing([TermsRefused("no consent")]))
+    assert life.sittings == ["key"]
+    monkeypatch.setattr(camera_enrolment, "RETRY_S", -1.0)
+    with pytest.raises(GalleryError, match="full"):
+        enrolled(Failing([GalleryError("full")]))

@@ -58,15 +58,16 @@ class Tap:
         for source in select.select([client, server], [], [], POLL_S)[0]:
             try:
                 content = source.recv(CHUNK_BYTES)
+                # Kept first: who has got it may look for it here.
+                if source is client:
+                    self.sent += [content] if content else []
+                else:
+                    self.answered += content
                 (server if source is client else client).sendall(content)
             except OSError:
                 return False
             if not content:
                 return False
-            if source is client:
-                self.sent.append(content)
-            else:
-                self.answered += content
         return True
 
 

@@ -14,8 +14,8 @@ import zmq
 
 from daemon.publisher import Publisher
 
-ARRIVAL_TIMEOUT_MS = 10_000
-SILENCE_MS = 300
+ARRIVAL_TIMEOUT_MS = 60_000
+SILENCE_MS = 1_500
 
 NULL_GREETING = b"\xff" + bytes(8) + b"\x7f\x03\x00NULL" + bytes(16) + bytes(1 + 31)
 READY = b"\x05READY" + b"\x0bSocket-Type" + struct.pack(">I", 3) + b"SUB"
@@ -56,7 +56,7 @@ def listener(endpoint: str, *prefixes: str, queue_events: int = 0) -> Iterator[L
 
 def await_subscribers(publisher: Publisher, count: int) -> None:
     """As the service does before the cameras start."""
-    assert publisher.await_subscribers(count, threading.Event(), timeout_s=10)
+    assert publisher.await_subscribers(count, threading.Event(), timeout_s=60)
 
 
 def connected(publisher: Publisher) -> socket.socket:

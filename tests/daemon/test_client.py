@@ -21,7 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon import client, events
-from daemon.client import Person, Received, decode, subscribe
+from daemon.client import Person, Received, Subscription, decode, subscribe
 from daemon.events import Stopping
 from daemon.frame import CameraChange
 from daemon.publisher import Publisher
@@ -103,7 +103,7 @@ def test_the_daemons_own_bind_will_do_as_an_endpoint() -> None:
 
 
 def test_the_iterator_ends_after_the_silence_asked_for(publisher: Publisher) -> None:
-    with subscribe(publisher.bound, timeout_s=0.3) as received:
+    with subscribe(publisher.bound, timeout_s=2.0) as received:
         await_subscribers(publisher, 1)
         publisher.send(EVENT)
         assert [event.id for event in received] == [EVENT.id]
@@ -120,11 +120,7 @@ def test_the_subscriber_may_come_before_the_daemon_and_outlives_it() -> None:
     with subscribe(endpoint, timeout_s=10) as received:
         for reason in ("first run", "second run"):
             with Publisher(endpoint) as publisher:
-                # After a reconnect, ZeroMQ subscribes again within the subscriber's next call only.
-                deadline_s = time.monotonic() + 20
-                while not publisher.await_subscribers(1, threading.Event(), timeout_s=0.2):
-                    assert time.monotonic() < deadline_s
-                    assert received.receive(timeout_s=0.2) is None
+                _await_again(publisher, received)
                 publisher.send(events.daemon(Stopping(reason)))
                 assert next(received).data == {"reason": reason}
 
@@ -274,9 +270,17 @@ def test_a_subscriber_that_stood_still_with_its_queue_full_reads_on_after_a_cras
         with Publisher(endpoint) as publisher:
             while received.receive(timeout_s=2) is not None:
                 pass
-            await_subscribers(publisher, 1)
+            _await_again(publisher, received)
             publisher.send(EVENT)
             assert next(received).id == EVENT.id
+
+
+def _await_again(publisher: Publisher, received: Subscription) -> None:
+    """After a reconnect, ZeroMQ subscribes again within the subscriber's next call only."""
+    deadline_s = time.monotonic() + 20
+    while not publisher.await_subscribers(1, threading.Event(), timeout_s=0.2):
+        assert time.monotonic() < deadline_s
+        assert received.receive(timeout_s=0.2) is None
 
 
 @contextmanager

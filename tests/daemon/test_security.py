@@ -17,21 +17,21 @@ from daemon.keys import KeyPair, Keyring, new_pair
 from daemon.security import REFUSED, Gate
 from tests.daemon.listening import NULL_GREETING
 
-TIMEOUT_S = 10.0
+TIMEOUT_S = 30.0
 SILENCE_MS = 300
 
 
 class Door:
     """A PUB socket behind a gate, as the daemon's are."""
 
-    def __init__(self, keyring: Keyring | None, *, start: bool = True) -> None:
+    def __init__(self, keyring: Keyring | None, *, start: bool = True, handshake_ms: int = 500) -> None:
         self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self.gate = Gate(self.context, keyring)
         if start:
             self.gate.__enter__()
         self.socket = self.context.socket(zmq.PUB)
         self.socket.set(zmq.LINGER, 0)
-        self.socket.set(zmq.HANDSHAKE_IVL, 500)
+        self.socket.set(zmq.HANDSHAKE_IVL, handshake_ms)
         self.gate.admit(self.socket, "events")
         self.monitor = self.socket.get_monitor_socket(REFUSED)
         self.socket.bind("tcp://127.0.0.1:*")
@@ -58,8 +58,8 @@ class Door:
 
 
 @contextmanager
-def door(keyring: Keyring | None, *, start: bool = True) -> Iterator[Door]:
-    opened = Door(keyring, start=start)
+def door(keyring: Keyring | None, *, start: bool = True, handshake_ms: int = 500) -> Iterator[Door]:
+    opened = Door(keyring, start=start, handshake_ms=handshake_ms)
     try:
         yield opened
     finally:
@@ -109,7 +109,10 @@ def listed(keyring: Keyring, name: str = "desk") -> KeyPair:
 
 def test_a_listed_key_comes_in(keyring: Keyring) -> None:
     pair = listed(keyring)
-    with door(keyring) as opened, knock(opened.endpoint, pair, keyring.server.public) as sub:
+    with (
+        door(keyring, handshake_ms=30_000) as opened,
+        knock(opened.endpoint, pair, keyring.server.public) as sub,
+    ):
         assert comes_in(opened, sub)
         opened.hear()
         assert not opened.gate.refusals

@@ -103,7 +103,7 @@ def fill_and_free(full: Bus, free: Callable[[], None], most_failures: int) -> No
     assert seqs == list(range(seqs[0], seqs[0] + len(seqs)))
     assert full.until("daemon/heartbeat/")["journal"] == {"ok": True, "reason": None}
     full.process.terminate()
-    _, log = full.process.communicate(timeout=5)
+    _, log = full.process.communicate(timeout=WAIT_S)
     assert full.process.returncode == 0
     assert log.count("published without being stored") == failures
     assert log.count("stored again") == failures

@@ -12,4 +12,4 @@ def test_a_thousand_odd_requests_are_answered_and_cost_nothing() -> None:
         assert 100 < found.errors < found.answered
         assert found.growth_mb < MOST_GROWTH_MB
         attacked.process.terminate()
-        assert attacked.process.wait(5) == 0
+        assert attacked.process.wait(30) == 0

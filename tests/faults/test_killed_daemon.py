@@ -6,12 +6,11 @@ import os
 import signal
 import time
 from functools import partial
-from pathlib import Path
 
 import pytest
 
 from tests.faults.matrix import PATIENCE_S, first_seen
-from tests.faults.stage import Stage, is_alive
+from tests.faults.stage import Stage, is_alive, shared_memories
 
 GONE_S = 2.0
 """A killed daemon's capture processes are gone within this."""
@@ -19,7 +18,7 @@ GONE_S = 2.0
 
 @pytest.mark.parametrize("stopped", [False, True], ids=["running", "one stopped"])
 def test_capture_processes_of_a_killed_daemon_are_gone_and_the_next_start_is_clean(stopped: bool) -> None:
-    shared_before = set(Path("/dev/shm").iterdir())
+    shared_before = shared_memories()
     with Stage() as stage:
         began_s = stage.listen()
         for camera in ("door", "gate"):
@@ -33,11 +32,11 @@ def test_capture_processes_of_a_killed_daemon_are_gone_and_the_next_start_is_cle
         while any(map(is_alive, pids)):
             assert time.monotonic() - killed_s < GONE_S, "a capture process outlives the daemon"
             time.sleep(0.01)
-        stage.start_daemon()
         again_s = time.monotonic()
+        stage.start_daemon()
         for camera in ("door", "gate"):
             stage.wait_for(partial(first_seen, camera=camera, after_s=again_s), PATIENCE_S)
         told = [each.kind for each in stage.told("door") if each.arrived_s > again_s]
         assert told[0] == "online"
         assert set(told) <= {"online", "sighting"}
-    assert set(Path("/dev/shm").iterdir()) <= shared_before
+    assert shared_memories() <= shared_before

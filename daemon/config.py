@@ -18,6 +18,8 @@ from pydantic import (
 )
 from pydantic.dataclasses import dataclass
 
+from daemon.starting import is_starting
+
 if TYPE_CHECKING:
     from gallery.decision import Rules
 
@@ -354,4 +356,6 @@ class Config:
         said = self.daemon.state_dir is not None or any(
             name in os.environ for name in ("STATE_DIRECTORY", "RUNTIME_DIRECTORY")
         )
-        return own if said or own.exists() or not _is_reachable(SERVICE_CONTROL) else SERVICE_CONTROL
+        if said or own.exists() or is_starting(own):
+            return own
+        return SERVICE_CONTROL if _is_reachable(SERVICE_CONTROL) or is_starting(SERVICE_CONTROL) else own

@@ -172,16 +172,16 @@ def _events(config: Config) -> Iterator[Finding]:
 def _control(config: Config) -> Iterator[Finding]:
     from daemon.control_client import is_running
     from daemon.endpoint import check_bind
+    from daemon.starting import is_starting
 
     try:
         check_bind(f"ipc://{config.control_path}")
         running = is_running(config.control_path)
+        absent = "a daemon is starting" if is_starting(config.control_path) else "no daemon runs"
     except UsageError as error:
         yield Finding("control", "broken", str(error), "set [daemon] state_dir to a shorter path of your own")
     else:
-        yield Finding(
-            "control", "ok", f"{config.control_path}: {'a daemon answers' if running else 'no daemon runs'}"
-        )
+        yield Finding("control", "ok", f"{config.control_path}: {'a daemon answers' if running else absent}")
 
 
 def _cameras(config: Config) -> Iterator[Finding]:

@@ -82,8 +82,10 @@ class RemoteKeys:
 def open_keys(config: Config) -> Iterator[KeysDesk]:
     """The keys of the daemon that runs with this configuration, else those of its state folder."""
     from daemon.control_client import RemoteGallery, is_running
+    from daemon.starting import check_service
 
     if not is_running(config.reached_path):
+        check_service(config)
         yield LocalKeys(config.state_dir)
         return
     # Over the socket also because the files have to stay the daemon's own, whoever runs the command.

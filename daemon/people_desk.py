@@ -61,9 +61,11 @@ def open_desk(config: Config, *, create: bool = False) -> Iterator[PeopleDesk]:
     """
     from daemon.control_client import RemoteGallery, is_running
     from daemon.gallery_key import gallery_key
+    from daemon.starting import check_service
     from gallery.store import Gallery
 
     if not is_running(config.reached_path):
+        check_service(config)
         with Gallery.open(config.gallery_path, create, gallery_key(config)) as gallery:
             gallery.who = user_name()
             gallery.requires_consent = config.gallery.require_consent

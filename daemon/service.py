@@ -92,8 +92,18 @@ class Service:
         self._pipeline: Pipeline | None = None
         """None: no camera was begun with yet."""
 
-    def run(self, device: str, await_subscribers: int, *, insecure: bool) -> None:
-        """Until every camera has ended or the stop is set; raises BindRefused where a socket can't be had."""
+    def run(
+        self,
+        device: str,
+        await_subscribers: int,
+        *,
+        insecure: bool,
+        answers: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Until every camera has ended or the stop is set; raises BindRefused where a socket can't be had.
+
+        answers: called once all sockets are open.
+        """
         config, index = self._config, self._stage.index
         facts = Facts(
             version=version(),
@@ -122,6 +132,7 @@ class Service:
             self._send(events.daemon(started))
             # Not after the cameras: one may be away for days.
             monitor.ready()
+            answers()
             with self._last_word():
                 if self._subscribers_came(await_subscribers):
                     self._watch(control.check)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from daemon.errors import UsageError
+from daemon.starting import starting_process
 
 if TYPE_CHECKING:
     from daemon.config import Config
@@ -14,6 +15,7 @@ ANSWER_S = 3.0
 """A daemon that lives answers within a tenth of it."""
 SILENT_S = 10.0
 """Its main loop says something every second; one that has not for so long is stuck."""
+PATIENCE = "its nets load in seconds, and the first start compiles them for up to a minute; ask again then"
 
 Status = dict[str, Any]
 """JSON, as the command prints it."""
@@ -29,6 +31,8 @@ def ask_status(config: Config, replay: str | None = None, keys: Path | None = No
     replay: of another daemon than the configured one. Raises NoAnswer.
     """
     keys = keys or config.client.keys
+    if replay is None and (process := starting_process(config.reached_path)) is not None:
+        raise NoAnswer(f"a daemon is starting{f' (process {process})' if process else ''}: {PATIENCE}")
     has_replay = config.events.replay != "off" and (keys is not None or not config.events.curve)
     if replay is None and not has_replay:
         return _status_of(_over_control(config))

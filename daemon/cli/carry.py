@@ -155,11 +155,12 @@ def restore(
     """
     from daemon import keeping
     from daemon.control_client import is_running
+    from daemon.starting import is_starting
     from daemon.user import user_name
 
     settings = configured(config)
     for socket in {settings.control_path, settings.reached_path}:
-        if is_running(socket):
+        if is_running(socket) or is_starting(socket):
             raise UsageError(f"a daemon runs ({socket}): stop it before restoring")
     with _opened(file) as source:
         report = keeping.restore(_places(settings), source, who=user_name(), force=force)

@@ -56,6 +56,7 @@ def new_key(
 def _change(config: Config, *, as_json: bool, encrypted: bool) -> None:
     from daemon.control_client import is_running
     from daemon.gallery_key import gallery_key
+    from daemon.starting import is_starting
     from gallery.encryption_change import change, is_there_encrypted
 
     key = gallery_key(config)
@@ -63,7 +64,7 @@ def _change(config: Config, *, as_json: bool, encrypted: bool) -> None:
         raise UsageError(
             "[gallery] key_file is not set: visaged keys gallery FILE makes a key; then name FILE"
         )
-    if is_running(config.reached_path):
+    if is_running(config.reached_path) or is_starting(config.reached_path):
         raise UsageError("a daemon is running: stop it first")
     files = {path: is_there_encrypted(path) for path in (config.gallery_path, config.journal_path)}
     _check(files, key)

@@ -173,23 +173,25 @@ def watch_cameras(
     load: reads the configuration again.
     """
     from daemon.gallery_key import gallery_key
+    from daemon.starting import Starting
     from gallery.reencoding import switch
     from gallery.store import Gallery
 
     _refuse_bad_places(config, insecure=insecure)
-    with signals.ending_at_once():
-        from daemon.colour_test import check_colours
-        from daemon.engine import build_engine
-        from daemon.reload import Reload
-        from daemon.service import Service
+    with Starting(config.control_path) as starting:
+        with signals.ending_at_once():
+            from daemon.colour_test import check_colours
+            from daemon.engine import build_engine
+            from daemon.reload import Reload
+            from daemon.service import Service
 
-        engine, device = build_engine(config)
-        check_colours(engine.detector, config.detector.min_face_px)
-    with Gallery.open(config.gallery_path, key=gallery_key(config)) as gallery:
-        # Another encoder was set, and all is encoded by it already: from now on it is the gallery's.
-        switch(gallery, engine.model)
-        service = Service(config, engine, gallery, signals.stop, Reload(load, signals.reload))
-        service.run(device, await_subscribers, insecure=insecure)
+            engine, device = build_engine(config)
+            check_colours(engine.detector, config.detector.min_face_px)
+        with Gallery.open(config.gallery_path, key=gallery_key(config)) as gallery:
+            # Another encoder was set, and all is encoded by it already: from now on it is the gallery's.
+            switch(gallery, engine.model)
+            service = Service(config, engine, gallery, signals.stop, Reload(load, signals.reload))
+            service.run(device, await_subscribers, insecure=insecure, answers=starting.end)
 
 
 def _refuse_bad_places(config: Config, *, insecure: bool) -> None:

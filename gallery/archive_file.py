@@ -8,7 +8,6 @@ import os
 import re
 import shutil
 import struct
-import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from gallery.errors import ArchiveRefused
+from gallery.new_file import open_beside
 
 MANIFEST = "manifest.json"
 VERSION = 1
@@ -85,20 +85,20 @@ def created(path: Path, *, force: bool) -> Iterator[IO[bytes]]:
 
     ArchiveRefused where there is one and not `force`.
     """
-    if not force and path.exists():
-        raise ArchiveRefused(f"{path} is there already; name another file, or say --force")
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}-", suffix=".new", dir=path.absolute().parent)
+        handle, new = open_beside(path)
     except OSError as error:
         raise ArchiveRefused(f"{path} can't be written: {error.strerror}") from error
-    new = Path(name)
     try:
         with os.fdopen(handle, "w+b") as target:
+            if not force and path.exists():
+                raise ArchiveRefused(f"{path} is there already; name another file, or say --force")
             os.fchmod(handle, FILE_MODE)
             yield target
             target.flush()
             os.fsync(handle)
-        _put(new, path, force=force)
+            # While it is open, nobody takes it for what a kill left.
+            _put(new, path, force=force)
     except OSError as error:
         raise ArchiveRefused(f"{path} can't be written: {error.strerror or error}") from error
     finally:

@@ -105,8 +105,8 @@ def trail(
 
 def export_person(config: Config, name: str, file: Path, *, as_json: bool) -> None:
     """`visaged export --person NAME FILE`: all that is kept of one person, for that person."""
-    from daemon import private_file
     from daemon.people_desk import open_desk
+    from gallery.archive_file import created
 
     if file.suffix.lower() != ".zip":
         raise UsageError(f"{file}: a person's own copy is a zip; let the name end in .zip")
@@ -117,10 +117,8 @@ def export_person(config: Config, name: str, file: Path, *, as_json: bool) -> No
     with open_desk(config) as desk:
         person = desk.person(name)
         content = _answers(desk, config).own_copy(name)
-    try:
-        private_file.replace_bytes(file, content)
-    except OSError as error:
-        raise UsageError(f"{file} can't be written: {error.strerror}") from None
+    with created(file, force=False) as target:
+        target.write(content)
     if as_json:
         print_json(
             {"file": str(file), "person": {"id": person.id, "name": person.name}, "bytes": len(content)}

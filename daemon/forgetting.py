@@ -137,12 +137,12 @@ def complete(
         noted.drop_sought(gallery, forgetting.person_id, files, len({each.file for each in left}))
         found = _search(own, sought, breathe)
         if found:
-            noted.rewrite(gallery)
+            gallery.rewrite()
             found = _search(own, sought, breathe)
         left += found
         files_left = len({each.file for each in left})
         logger.info("person %s: %s events blanked now", forgetting.person_id, events)
-    elif not noted.rewrite(gallery):
+    elif not gallery.rewrite():
         # Broken off in the gallery's own file: nobody can tell any more what to look for in it.
         raise GalleryBusy(f"{gallery.path}: another program goes on reading it; try again when that is done")
     receipt = _receipt(forgetting, files, left, files_left, now_unix_ns())

@@ -198,16 +198,6 @@ def drop_sought(gallery: Gallery, person_id: str, files: int, left: int) -> None
     gallery.empty_log()
 
 
-def rewrite(gallery: Gallery) -> bool:
-    """Writes the file anew, so that what was moved within it is left nowhere.
-
-    False: somebody went on reading the write-ahead log, which may still hold what was.
-    """
-    with schema.explained(gallery.path):
-        gallery.connection.execute("VACUUM")
-    return gallery.empty_log()
-
-
 def finish(gallery: Gallery, forgetting: Forgetting, events: int, files: int, left: int) -> None:
     """It is done: an entry of the trail says how, and it is owed to subscribers to tell them.
 

@@ -283,7 +283,8 @@ from gallery.store import Gallery
 from tests.daemon.test_forgetting import State, by_hand
 def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
-setattr(forgetting, sys.argv[3], die)
+home = Gallery if sys.argv[3] == "rewrite" else forgetting
+setattr(home, sys.argv[3], die)
 state = State(Path(sys.argv[1]))
 with Gallery.open(state.gallery) as gallery:
     by_hand(gallery, state).forget(sys.argv[2], lambda step: None)

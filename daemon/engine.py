@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from daemon.errors import UsageError
+from daemon.notify import start_extended
 
 if TYPE_CHECKING:
     from daemon.config import Config
@@ -28,14 +29,17 @@ def build_engine(config: Config) -> tuple[FaceEngine, str]:
     from gallery.faces.device import describe, resolve
     from gallery.faces.encoder import build_encoder
     from gallery.faces.engine import FaceEngine
-    from gallery.faces.machine_code.loading import give_up
+    from gallery.faces.machine_code.loading import give_up, is_compiling
 
     asked = config.encoder
     weights = None if asked.weights is None else str(asked.weights.expanduser())
     try:
         device = resolve(config.daemon.device)
         # Side by side: the first start of all compiles for each of them, in a process of its own.
-        with ThreadPoolExecutor(2, "loader") as loaders:
+        with (
+            start_extended(is_compiling, "compiling the nets for this processor, this once"),
+            ThreadPoolExecutor(2, "loader") as loaders,
+        ):
             try:
                 finding = loaders.submit(_detector, config, device)
                 encoding = loaders.submit(

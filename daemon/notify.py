@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import threading
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from types import TracebackType
 
 logger = logging.getLogger(__name__)
@@ -16,6 +17,11 @@ STATUS_CHARACTERS = 200
 """systemctl shows a line; many cameras are cut off."""
 SIGNS_A_PERIOD = 3
 """How often we say that we live within the time after which systemd would kill us; it advises two."""
+
+EXTEND_S, EXTEND_EVERY_S = 60, 10.0
+"""How much longer systemd waits for READY with each word of ours, and how often it gets one."""
+EXTEND_AT_MOST_S = 1200.0
+"""Who is busy for longer than that hangs: compiling takes 10 to 30 seconds, on a small computer minutes."""
 
 
 class Supervisor:
@@ -42,6 +48,15 @@ class Supervisor:
     ) -> None:
         if self._socket is not None:
             self._socket.close()
+
+    @property
+    def is_there(self) -> bool:
+        """Whether anybody hears us."""
+        return self._socket is not None
+
+    def extend(self, seconds: int) -> None:
+        """READY takes longer than TimeoutStartSec: another word of ours comes within so many seconds."""
+        self._say(f"EXTEND_TIMEOUT_USEC={seconds * 1_000_000}")
 
     def ready(self) -> None:
         """Gallery, models and sockets are there."""
@@ -72,6 +87,37 @@ class Supervisor:
             self._socket.send(message.encode())
         except OSError as error:
             logger.debug("systemd was not told %s: %s", message, error)
+
+
+@contextmanager
+def start_extended(
+    is_busy: Callable[[], bool], what: str, environment: Mapping[str, str] = os.environ
+) -> Iterator[None]:
+    """Within, systemd waits for READY beyond TimeoutStartSec for as long as is_busy; what: we are busy with.
+
+    is_busy is asked in a thread of its own, and only where systemd listens.
+    """
+    with Supervisor(environment) as supervisor:
+        if not supervisor.is_there:
+            yield
+            return
+        over = threading.Event()
+        arguments = (supervisor, is_busy, what, over)
+        thread = threading.Thread(target=_extend, args=arguments, name="start extended", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+
+
+def _extend(supervisor: Supervisor, is_busy: Callable[[], bool], what: str, over: threading.Event) -> None:
+    last_s = time.monotonic() + EXTEND_AT_MOST_S
+    while not over.wait(EXTEND_EVERY_S) and time.monotonic() < last_s:
+        if is_busy():
+            supervisor.status(what)
+            supervisor.extend(EXTEND_S)
 
 
 def _watchdog_s(environment: Mapping[str, str]) -> float | None:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import socket
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from daemon.notify import STATUS_CHARACTERS, Supervisor
+from daemon.config_file import load
+from daemon.engine import build_engine
+from daemon.notify import EXTEND_S, STATUS_CHARACTERS, Supervisor, start_extended
+from gallery.faces.machine_code import loading
 
 
 @pytest.fixture
@@ -87,3 +91,59 @@ def test_a_supervisor_that_does_not_read_holds_nobody_up(systemd: socket.socket)
 def test_a_long_status_is_cut(systemd: socket.socket) -> None:
     Supervisor({"NOTIFY_SOCKET": systemd.getsockname()}).status("x" * 1000)
     assert heard(systemd) == ["STATUS=" + "x" * STATUS_CHARACTERS]
+
+
+EXTENDED = f"EXTEND_TIMEOUT_USEC={EXTEND_S * 1_000_000}"
+WAIT_S = 120.0
+
+
+def extending() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "start extended"]
+
+
+def test_a_start_may_last_longer_for_as_long_as_it_is_busy(
+    systemd: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("daemon.notify.EXTEND_EVERY_S", 0.001)
+    answers = [True, True, False, False, False]
+    asked = threading.Event()
+
+    def is_busy() -> bool:
+        if answers:
+            return answers.pop(0)
+        asked.set()
+        return False
+
+    with start_extended(is_busy, "compiling", {"NOTIFY_SOCKET": systemd.getsockname()}):
+        assert asked.wait(WAIT_S)
+    assert heard(systemd) == ["STATUS=compiling", EXTENDED, EXTENDED]
+
+
+def test_what_hangs_for_ever_is_not_waited_for_for_ever(
+    systemd: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("daemon.notify.EXTEND_EVERY_S", 0.001)
+    monkeypatch.setattr("daemon.notify.EXTEND_AT_MOST_S", 0.0)
+    with start_extended(lambda: True, "compiling", {"NOTIFY_SOCKET": systemd.getsockname()}):
+        for thread in extending():
+            thread.join(WAIT_S)
+    assert heard(systemd) == []
+
+
+def test_without_systemd_nobody_is_asked_whether_it_is_busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("daemon.notify.EXTEND_EVERY_S", 0.001)
+    with start_extended(lambda: True, "compiling", {}):
+        assert extending() == []
+
+
+def test_systemd_waits_while_the_nets_are_compiled(
+    systemd: socket.socket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The nets load as ever; that somebody compiles is said for them."""
+    monkeypatch.setattr("daemon.notify.EXTEND_EVERY_S", 0.001)
+    monkeypatch.setenv("NOTIFY_SOCKET", systemd.getsockname())
+    monkeypatch.setattr(loading, "is_compiling", lambda: True)
+    (tmp_path / "config.toml").write_text(f"[daemon]\nstate_dir = '{tmp_path}'\ndevice = 'cpu'\n")
+    build_engine(load(tmp_path / "config.toml"))
+    said = heard(systemd)
+    assert said[:2] == ["STATUS=compiling the nets for this processor, this once", EXTENDED]

@@ -128,6 +128,12 @@ def give_up() -> None:
             child.kill()
 
 
+def is_compiling() -> bool:
+    """Whether a process of ours is at it, which may take minutes on a slow computer. For any thread."""
+    with _lock:
+        return bool(_compiling)
+
+
 def _compiled(source: Source, processor: tuple[str, str]) -> bytes:
     """Made in a process of its own."""
     logger.warning("compiling %s's nets for this processor: 10 to 30 seconds, this once", source.name)

@@ -6,6 +6,8 @@ import logging
 import os
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
@@ -48,6 +50,18 @@ def test_numbers_arrays_and_tuples_of_arrays_arrive(source: Source) -> None:
         result[:] = 0
         assert functions["fill"](pairs, result) == 0
         assert result.tolist() == [0.5, 1.5, 2.5]
+
+
+def test_that_it_is_being_compiled_is_known_to_other_threads(source: Source) -> None:
+    source = replace(source, name="small-again")
+    assert not loading.is_compiling()
+    with ThreadPoolExecutor(1) as threads:
+        loaded = threads.submit(load, source)
+        while not (seen := loading.is_compiling()) and not loaded.done():
+            time.sleep(0.001)
+        assert seen
+        assert "total" in loaded.result()
+    assert not loading.is_compiling()
 
 
 def test_a_functions_own_arrays_are_given_back(source: Source) -> None:

@@ -95,6 +95,8 @@ class Ear:
     def __init__(self, broker: Mosquitto) -> None:
         self.kept: dict[str, str] = {}
         """The newest payload of each topic."""
+        self.told: set[tuple[str, str]] = set()
+        """Each topic with each payload that it ever had."""
         self.events: list[dict[str, Any]] = []
         """Everything that was not to be kept, in order."""
         self._changed: queue.SimpleQueue[None] = queue.SimpleQueue()
@@ -132,7 +134,9 @@ class Ear:
     def _note(self, client: mqtt.Client, _: Any, message: mqtt.MQTTMessage) -> None:
         assert message.qos == 1
         text = message.payload.decode()
-        self.kept[message.topic] = text
+        # Another one: who goes through it is in another thread.
+        self.kept = {**self.kept, message.topic: text}
+        self.told.add((message.topic, text))
         if '"specversion"' in text:
             self.events.append(json.loads(text))
         self._changed.put(None)

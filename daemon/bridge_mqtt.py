@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import queue
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
@@ -76,11 +77,13 @@ class Broker:
             )
         if password is not None and parts.username is None:
             raise UsageError("there is a password but no user: --broker mqtt://USER@HOST")
+        if ca_file is not None and parts.scheme != "mqtts":
+            raise UsageError(f"--ca-file is for TLS, and {text} is without: --broker mqtts://HOST")
         return cls(
             parts.hostname,
             port or PORTS[parts.scheme],
             parts.scheme == "mqtts",
-            parts.username,
+            None if parts.username is None else unquote(parts.username),
             password,
             ca_file,
         )
@@ -111,7 +114,8 @@ class Bridge:
         self._heard: queue.SimpleQueue[tuple[str, bytes] | None] = queue.SimpleQueue()
         self._refusal: str | None = None
         self._client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv311)
-        self._unreached = False
+        self._unreached: set[str] = set()
+        """Why the broker could not be reached, each reason once until it is."""
 
     def run(self) -> None:
         """Until the stop; UsageError where broker or daemon can't be had for good."""
@@ -231,6 +235,9 @@ class Bridge:
         try:
             if broker.tls:
                 client.tls_set(ca_certs=None if broker.ca_file is None else str(broker.ca_file))
+        except OSError as error:
+            raise UsageError(f"--ca-file {broker.ca_file}: {error.strerror or error}") from None
+        try:
             client.connect_async(broker.host, broker.port, KEEPALIVE_S)
         except (OSError, ValueError) as error:
             raise UsageError(f"the broker {broker} can't be connected to: {error}") from None
@@ -263,19 +270,23 @@ class Bridge:
                 self._refusal = str(reason)
             return
         logger.info("connected to %s", self._broker)
-        self._unreached = False
+        self._unreached.clear()
         self._heard.put(None)
         client.subscribe(f"{self._prefix}/+/person/+", AT_LEAST_ONCE)
 
     def _on_connect_fail(self, client: mqtt.Client, _: Any) -> None:
-        if not self._unreached:
-            logger.warning("the broker %s can't be reached; it is tried again", self._broker)
-        self._unreached = True
+        # paho calls this while it handles what went wrong, and says it nowhere else.
+        error = sys.exception()
+        reason = getattr(error, "strerror", None) or str(error)
+        if reason not in self._unreached:
+            logger.warning("the broker %s can't be reached (%s); it is tried again", self._broker, reason)
+        self._unreached.add(reason)
 
     def _on_disconnect(
         self, client: mqtt.Client, _: Any, flags: mqtt.DisconnectFlags, reason: ReasonCode, __: object
     ) -> None:
-        if reason.is_failure:
+        # A broker that refuses hangs up as well; that was told.
+        if reason.is_failure and self._refusal is None:
             logger.warning("the connection to %s is lost: %s; it is tried again", self._broker, reason)
 
     def _on_message(self, client: mqtt.Client, _: Any, message: mqtt.MQTTMessage) -> None:

@@ -316,7 +316,7 @@ def test_a_password_in_the_address_is_refused_without_being_repeated() -> None:
         (["--discovery", "/x"], "--discovery must be part of a topic"),
         (["--password-file", "/nowhere"], "--password-file /nowhere: No such file"),
         (["--password-file", "/dev/null"], "its first line is empty"),
-        (["--broker", "mqtts://ann@127.0.0.1:1", "--ca-file", "/nowhere"], "--ca-file /nowhere: No such file"),
+        (["--broker", "mqtts://127.0.0.1:1", "--ca-file", "/nowhere"], "--ca-file /nowhere: No such file"),
         (["--keys", "/nowhere"], "/nowhere: the keys can't be read"),
         (["--connect", "tcp://127.0.0.1:1"], "give --replay"),
     ],

@@ -8,11 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import zmq
-from numpy.typing import NDArray
 
 from daemon import control_messages as messages
 from daemon.endpoint import IPC_PATH_BYTES
@@ -20,9 +18,14 @@ from daemon.errors import UsageError
 from daemon.keys import Client
 from daemon.user import user_name
 from gallery.consent import Changes
-from gallery.decision import Decision, Rules
-from gallery.matcher import Index
 from gallery.people import NewReference, Person, PersonName, PersonThreshold, Reference, check_model
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from gallery.decision import Decision, Rules
+    from gallery.matcher import Index
 
 ANSWER_TIMEOUT_S = 10.0
 """The slowest answer is a commit of one person's references, or a match against a large gallery."""

@@ -5,16 +5,18 @@ from __future__ import annotations
 import base64
 import math
 from dataclasses import asdict
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from daemon.errors import UsageError
 from gallery import errors
-from gallery.decision import Decision, Rules
-from gallery.matcher import Index, RunnerUp
 from gallery.people import NewReference, Person, PersonName, PersonThreshold, Reference
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from gallery.decision import Decision, Rules
+    from gallery.matcher import Index
 
 Json = dict[str, Any]
 """A JSON object: lives only between a socket and the dataclasses made from it."""
@@ -37,12 +39,16 @@ def to_bytes(message: str) -> bytes:
 
 def from_array(array: NDArray[np.float32]) -> Json:
     """float32 of any shape as JSON, the numbers in base64."""
+    import numpy as np
+
     array = np.ascontiguousarray(array, "<f4")
     return {"shape": list(array.shape), "f4": from_bytes(array.tobytes())}
 
 
 def to_array(message: Json) -> NDArray[np.float32]:
     """What from_array made; ValueError, KeyError or TypeError on anything else."""
+    import numpy as np
+
     flat = np.frombuffer(to_bytes(message["f4"]), "<f4")
     return flat.reshape([int(side) for side in message["shape"]]).astype(np.float32)
 
@@ -100,6 +106,8 @@ def to_threshold(message: Json) -> PersonThreshold:
 
 def to_rules(message: Json) -> Rules:
     """From what asdict makes of them; raises as to_array does."""
+    from gallery.decision import Rules
+
     return Rules(
         threshold=float(message["threshold"]),
         margin=float(message["margin"]),
@@ -110,6 +118,9 @@ def to_rules(message: Json) -> Rules:
 
 def to_decision(message: Json) -> Decision:
     """From what asdict makes of one."""
+    from gallery.decision import Decision
+    from gallery.matcher import RunnerUp
+
     person, nearest, second = message["person"], message["nearest"], message["runner_up"]
     return Decision(
         **{
@@ -138,6 +149,8 @@ def from_index(index: Index) -> Json:
 
 def to_index(message: Json) -> Index:
     """What from_index told."""
+    from gallery.matcher import Index
+
     arrays = {key: to_array(message[key]) for key in ("encodings", "not_encodings")}
     people = [PersonName(**person) for person in message["people"]]
     return Index.of(**{**message, **arrays, "people": people})

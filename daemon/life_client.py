@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from daemon.control_messages import Json
 from daemon.desk_ends import Asked
-from daemon.sitting import Progress
-from gallery.enrolment import Enrolled, EnrolmentReport
-from gallery.enrolment_plan import Refused
 from gallery.people import PersonName
+
+if TYPE_CHECKING:
+    from daemon.sitting import Progress
+    from gallery.enrolment import EnrolmentReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,8 @@ class Life:
 
     def look(self, sitting: str) -> Progress:
         """How far it is; to be asked a few times a second. UsageError where the camera went away."""
+        from daemon.sitting import Progress
+
         return Progress(**self._ask("sitting", sitting=sitting))
 
     def enroll(self, sitting: str, name: str, terms: Json | None = None) -> EnrolmentReport:
@@ -68,6 +71,9 @@ class Life:
 
 
 def _report(message: Json) -> EnrolmentReport:
+    from gallery.enrolment import Enrolled, EnrolmentReport
+    from gallery.enrolment_plan import Refused
+
     return EnrolmentReport(
         tuple(Enrolled(PersonName(**each["person"]), each["image"]) for each in message["enrolled"]),
         tuple(Refused(**each) for each in message["refused"]),

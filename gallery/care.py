@@ -5,8 +5,6 @@ from __future__ import annotations
 import zlib
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
 from gallery import reading, schema
 from gallery.audit_findings import AuditedReference, Material
 from gallery.errors import GalleryError
@@ -19,6 +17,8 @@ FEWEST_CHARACTERS = 4
 
 def material(gallery: Gallery) -> Material:
     """Everything that an audit looks at, of one moment."""
+    import numpy as np
+
     connection = gallery.connection
     with schema.explained(gallery.path):
         connection.execute("BEGIN")

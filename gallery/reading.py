@@ -6,15 +6,18 @@ import sqlite3
 import struct
 import zlib
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from gallery import schema
-from gallery.matcher import Index
 from gallery.people import Person, PersonName, PersonThreshold, Reference, check_model
 
-STORED = np.dtype("<f4")
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from gallery.matcher import Index
+
+STORED = "<f4"
 """How an encoding stands in the file, whatever the machine's byte order."""
 
 PEOPLE = """
@@ -41,6 +44,8 @@ def references(
     connection: sqlite3.Connection, path: Path, person_id: str, *, is_not: bool
 ) -> list[Reference]:
     """What a person is known by, or told not to be, oldest first, in the gallery's model; also set aside."""
+    import numpy as np
+
     rows = connection.execute(
         """SELECT reference.id, vector, checksum, encoding.model, source_digest, source_name, quality,
                   enrolled_unix_ns, set_aside
@@ -77,6 +82,10 @@ def threshold_checksum(person_id: str, distance: float, model: str) -> int:
 
 def index(connection: sqlite3.Connection, path: Path, model: str | None) -> Index:
     """Everybody's encodings, thresholds and vetoes of one moment; ModelMismatch where they are another's."""
+    import numpy as np
+
+    from gallery.matcher import Index
+
     # One read transaction: all of the same moment.
     connection.execute("BEGIN")
     try:
@@ -121,6 +130,8 @@ def sound(path: Path, reference_id: str, vector: bytes, checksum: int) -> bytes:
 
 def matrix(path: Path, vectors: list[bytes]) -> NDArray[np.float32]:
     """float32[n, d] from vectors, which must all be of one length; none at all are float32[0, 0]."""
+    import numpy as np
+
     if not vectors:
         return np.zeros((0, 0), np.float32)
     if len({len(vector) for vector in vectors}) > 1:

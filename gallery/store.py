@@ -11,17 +11,12 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Self
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Self
 
 from gallery import consent, reading, renewal, schema, trail
 from gallery.consent import Changes
-from gallery.decision import Decision, Rules, decide
 from gallery.encryption import Key
 from gallery.errors import DuplicateImage, GalleryError, PersonExists, PersonUnknown
-from gallery.matcher import Index
 from gallery.people import (
     NewReference,
     Person,
@@ -32,6 +27,13 @@ from gallery.people import (
     clean_name,
 )
 from gallery.trail import Entry, Note
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from gallery.decision import Decision, Rules
+    from gallery.matcher import Index
 
 
 class Gallery:
@@ -250,6 +252,8 @@ class Gallery:
 
     def decide(self, encodings: NDArray[np.float32], rules: Rules) -> list[Decision]:
         """Who the faces of one picture are, of the gallery's model, among everybody of this moment."""
+        from gallery.decision import decide
+
         if self._searched is None or self._searched.revision != self.revision:
             self._searched = self._read_index(self.model)
         return decide(self._searched, encodings, rules)
@@ -356,6 +360,8 @@ class Gallery:
 
 
 def _as_stored(reference: NewReference) -> bytes:
+    import numpy as np
+
     encoding = np.asarray(reference.encoding, reading.STORED)
     if encoding.ndim != 1 or not encoding.size or not np.isfinite(encoding).all():
         raise GalleryError(f"{reference.source_name}: an encoding must be one row of finite numbers")

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from daemon.control import ControlServer, Facts, Live
+from gallery.people import NewReference
+from gallery.store import Gallery
 from tests.conftest import REPOSITORY
 
 STAGES = {"capture", "tracker", "pipeline", "publisher"}
@@ -42,6 +48,7 @@ HEAVY_HOMES = {
         "gallery/trail.py",
         "gallery/archive.py",
         "gallery/archive_merging.py",
+        "gallery/soundness.py",
         "gallery/renewal.py",
         "gallery/backup.py",
         "daemon/keeping.py",
@@ -141,3 +148,73 @@ def test_on_a_cpu_faces_are_enrolled_and_identified_without_pytorch_and_numba(
         cwd=REPOSITORY,
     )
     assert done.stdout.endswith("loaded:\n"), done.stdout + done.stderr
+
+
+BEFORE_AN_ANSWER = """
+import sys
+from daemon.__main__ import main
+
+sys.argv[0] = "visaged"
+try:
+    main()
+finally:
+    names = ("numpy", "cv2", "PIL", "torch", "dlib", "numba", "llvmlite", "scipy", "pydantic")
+    print("loaded:", *[name for name in names if name in sys.modules], file=sys.stderr)
+"""
+LISTINGS = [
+    ["people"],
+    ["keys", "list"],
+    ["trail"],
+    ["strangers"],
+    ["status"],
+    ["watch", "--since", "0"],
+]
+"""They calculate nothing, and numpy takes a quarter of a second. `people NAME` reads encodings."""
+
+
+def loaded_by(*arguments: str, **variables: str) -> list[str]:
+    """What of the heavy libraries a command has in memory at its end, whatever comes of it."""
+    ours = ("VISAGED_CONFIG", "STATE_DIRECTORY", "RUNTIME_DIRECTORY")
+    kept = {name: value for name, value in os.environ.items() if name not in ours}
+    done = subprocess.run(
+        [sys.executable, "-c", BEFORE_AN_ANSWER, *arguments],
+        capture_output=True,
+        text=True,
+        cwd=REPOSITORY,
+        env=kept | variables,
+    )
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("loaded:"), done.stderr
+    return last.split()[1:]
+
+
+@pytest.fixture(scope="module")
+def listed() -> Iterator[Path]:
+    """The configuration of a state folder with a short path, in whose gallery somebody is."""
+    with tempfile.TemporaryDirectory(prefix="visaged-") as name:
+        folder = Path(name)
+        (folder / "config.toml").write_text(
+            f"[daemon]\nstate_dir = '{folder}/state'\ndevice = 'cpu'\n"
+            f"[events]\nreplay = 'ipc://{folder}/replay'\n"
+        )
+        with Gallery.open(folder / "state" / "gallery.db") as gallery:
+            gallery.add("Ann", [NewReference(np.ones(128, np.float32), "m", "a" * 64, "a.jpg", 1.0)], 0)
+        yield folder / "config.toml"
+
+
+@pytest.mark.parametrize("command", LISTINGS, ids=" ".join)
+def test_what_only_lists_loads_no_numpy_with_and_without_a_daemon(listed: Path, command: list[str]) -> None:
+    arguments = [*command, "--config", str(listed)]
+    assert loaded_by(*arguments) == ["pydantic"]
+    state = listed.parent / "state"
+    live = Live(lambda camera: None, lambda track: None, dict)
+    with ControlServer(state / "control.sock", Facts("1", str(state / "gallery.db"), "m", str(state)), live):
+        assert loaded_by(*arguments) == ["pydantic"]
+
+
+def test_help_and_completion_load_nothing_of_what_works() -> None:
+    assert loaded_by("--help") == []
+    completion = {"_VISAGED_COMPLETE": "complete_bash", "COMP_WORDS": "visaged pe", "COMP_CWORD": "1"}
+    # Some versions of Typer read a command's arguments with pydantic.
+    for light in (loaded_by("people", "--help"), loaded_by(**completion)):
+        assert set(light) <= {"pydantic"}

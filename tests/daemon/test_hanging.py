@@ -44,8 +44,10 @@ def test_a_daemon_whose_detector_hangs_ends_all_the_same(where: str, code: int, 
                 assert children
                 asked_s = time.monotonic()
                 daemon.send_signal(signal.SIGTERM)
-                assert daemon.wait(WAIT_S) == code
-                assert time.monotonic() - asked_s < END_S
+                # Without a limit, for which Popen would look now and then, up to 50 ms late.
+                code_seen, took_s = daemon.wait(), time.monotonic() - asked_s
+                assert code_seen == code
+                assert took_s < END_S
                 assert told in daemon.stderr.read()
                 if code == 0:
                     assert next(iter(events)).data["reason"] == "a signal asked for it"

@@ -21,15 +21,15 @@ STARTED = StartTime(unix_ns=1_700_000_000_000_000_000, monotonic_ns=5_000_000_00
 
 SHORT_PATIENCE = Patience(
     open_timeout_s=3.0,
-    read_timeout_s=1.5,
-    first_frame_timeout_s=4.0,
+    read_timeout_s=2.5,
+    first_frame_timeout_s=6.0,
     start_s=40.0,
-    silence_s=2.0,
+    silence_s=3.0,
     stalled_s=60.0,
     first_pause_s=0.2,
     longest_pause_s=0.8,
 )
-"""Waits as the daemon does, only less."""
+"""Waits as the daemon does, only less; but not so little that a busy machine's pause is a camera's loss."""
 
 _BITS = 8
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -87,7 +88,10 @@ def test_a_stream_that_stops_is_stalled_before_it_is_given_up_and_online_again_i
         happened += gather_until(cameras, frames_after("online"), 10)
         assert cameras.counts["door"].reopened == 0
     assert states(happened) == ["stalled", "online"]
-    assert "no frame for 1." in str(changes(happened)[0].reason)
+    # Told when it is looked for: on a busy machine a moment after the second.
+    silent = re.search(r"no frame for (\d\.\d) s", str(changes(happened)[0].reason))
+    assert silent
+    assert 1.0 <= float(silent[1]) < patience.silence_s
 
 
 def test_a_stream_that_is_slower_than_its_own_clock_is_stalled_and_opened_anew() -> None:

@@ -356,6 +356,7 @@ class Config:
         said = self.daemon.state_dir is not None or any(
             name in os.environ for name in ("STATE_DIRECTORY", "RUNTIME_DIRECTORY")
         )
-        if said or own.exists() or is_starting(own):
+        # Not Path.exists, which fails in a folder that we may not look into.
+        if said or os.path.exists(own) or is_starting(own):  # noqa: PTH110
             return own
         return SERVICE_CONTROL if _is_reachable(SERVICE_CONTROL) or is_starting(SERVICE_CONTROL) else own

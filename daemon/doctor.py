@@ -25,7 +25,10 @@ SPEED_RUNS = 3
 
 def examine(config: Config) -> Iterator[Finding]:
     """Everything, one after the other, each as soon as it is known."""
-    near = (places.state_folder, places.key_files, places.journal, places.ports, places.systemd, places.clock)
+    # What is in a folder that we may not use is not to be known.
+    usable = places.may_use(config.state_dir)
+    inside = (places.key_files, places.journal, places.ports, places.clock) if usable else ()
+    near = (places.state_folder, *inside, places.systemd)
     for check in (_versions, _device, _speed, _models, _gallery, _events, _control, *near, _cameras, _fonts):
         yield from check(config)
 
@@ -142,7 +145,9 @@ def _gallery(config: Config) -> Iterator[Finding]:
     except ModelMismatch as error:
         yield Finding("gallery", "broken", str(error), "see docs/gallery.md")
     except GalleryError as error:
-        yield Finding("gallery", "broken", str(error), "restore a backup, or move the file away")
+        helps = "restore a backup, or move the file away"
+        advice = helps if places.may_use(config.gallery_path.parent) else places.USE_ANOTHER
+        yield Finding("gallery", "broken", str(error), advice)
     except UsageError:
         # No nets to compare its encodings with: the checks of device and models say why.
         pass

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from daemon.errors import UsageError
 from daemon.finding import Finding
 
 if TYPE_CHECKING:
@@ -22,7 +23,12 @@ def pictures(config: Config, cameras: Sequence[CameraConfig]) -> Iterator[Findin
 
     if not cameras:
         return
-    if not is_running(config.reached_path):
+    try:
+        running = is_running(config.reached_path)
+    except UsageError as error:
+        yield Finding("picture", "warning", str(error), "run as who may ask the daemon")
+        return
+    if not running:
         yield from _opened(cameras)
         return
     try:

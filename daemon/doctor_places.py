@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -21,18 +22,36 @@ SLACK_S = 86_400
 """A file may come from another time zone's clock."""
 
 
+USE_ANOTHER = "run as who owns it, or set [daemon] state_dir"
+
+
+def may_use(folder: Path) -> bool:
+    """Whether this user may read and write in it, or make it."""
+    try:
+        nearest = folder if folder.exists() else _nearest(folder)
+    except PermissionError:
+        return False
+    return os.access(nearest, os.R_OK | os.W_OK | os.X_OK)
+
+
 def state_folder(config: Config) -> Iterator[Finding]:
-    """Whether others may look into it."""
+    """Whether we may use it, and others may look into it."""
     folder = config.state_dir
     try:
         mode = folder.stat().st_mode & 0o777
     except FileNotFoundError:
-        yield Finding("state", "ok", f"{folder}: not there yet, the daemon makes it")
+        if may_use(folder):
+            yield Finding("state", "ok", f"{folder}: not there yet, the daemon makes it")
+        else:
+            told = f"{folder}: not there, and this user may not make it in {_nearest(folder)}"
+            yield Finding("state", "broken", told, USE_ANOTHER)
         return
     except OSError as error:
-        yield Finding(
-            "state", "broken", f"{folder}: {error.strerror}", "run as who owns it, or set state_dir"
-        )
+        yield Finding("state", "broken", f"{folder}: {error.strerror}", USE_ANOTHER)
+        return
+    if not may_use(folder):
+        told = f"{folder}: this user may not read and write in it (mode {mode:04o})"
+        yield Finding("state", "broken", told, USE_ANOTHER)
         return
     if mode & 0o077:
         advice = f"faces and names are in it: chmod 700 {folder}"

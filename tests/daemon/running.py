@@ -15,7 +15,7 @@ from pathlib import Path
 from daemon.client import Received, subscribe
 from daemon.control_client import is_running
 
-START_TIMEOUT_S = 60.0
+START_TIMEOUT_S = 120.0
 """Loading the nets on a busy machine."""
 
 

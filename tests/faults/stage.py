@@ -23,7 +23,7 @@ from tests.daemon.rtsp import RtspServer
 from tests.daemon.running import environment
 
 PASSWORD = "hunter2"
-START_TIMEOUT_S = 60.0
+START_TIMEOUT_S = 120.0
 
 
 @dataclass(frozen=True, slots=True)

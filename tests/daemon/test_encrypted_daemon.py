@@ -26,8 +26,11 @@ def test_a_daemon_with_a_key_writes_nothing_that_can_be_read_and_survives_a_kill
     assert portrait is not None
     pictures = tmp_path / "pictures"
     pictures.mkdir()
-    for number in range(400):
-        cv2.imwrite(str(pictures / f"{number:03}.jpg"), cv2.resize(portrait, (256, 256)))
+    encoded, jpeg = cv2.imencode(".jpg", cv2.resize(portrait, (256, 256)))
+    assert encoded
+    # Three minutes of it: the daemon must not end by itself before it is killed.
+    for number in range(4500):
+        (pictures / f"{number:04}.jpg").write_bytes(jpeg.tobytes())
     make_key_file(tmp_path / "gallery.key")
     extra = f"[gallery]\nkey_file = {json.dumps(str(tmp_path / 'gallery.key'))}\n"
     with tempfile.TemporaryDirectory(prefix="visaged-") as folder:

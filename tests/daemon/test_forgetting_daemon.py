@@ -29,15 +29,15 @@ from tests.daemon.remembering import State, traces
 from tests.daemon.running import START_TIMEOUT_S, Home, environment, running, visaged
 
 COLLINS, OBAMA = (REPOSITORY / "samples" / f"{name}.jpg" for name in ("eileen-collins", "barack-obama"))
-PICTURES = 3_000
-"""At 25 a second, two minutes."""
+PICTURES = 6_000
+"""At 25 a second, four minutes."""
 NAME, EARLIER, OTHER = '에일린 "Ei" Collins', "Eileen-Marie", "에일린"
 pytestmark = pytest.mark.timeout(500)
 
 
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Home]:
-    """One portrait before a camera for two minutes; she is enrolled, with pictures kept, and so is he."""
+    """One portrait before a camera for four minutes; she is enrolled, with pictures kept, and so is he."""
     import cv2
 
     portrait = cv2.imread(str(COLLINS))

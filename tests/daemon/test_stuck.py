@@ -43,7 +43,7 @@ def test_systemd_hears_nothing_while_the_detector_hangs(monkeypatch: pytest.Monk
         monkeypatch.setenv("NOTIFY_SOCKET", str(folder / "notify"))
         monkeypatch.setenv("WATCHDOG_USEC", "300000")
         monkeypatch.setattr("daemon.stuck.STUCK_S", 0.5)
-        write_pictures(folder / "pictures", 1_000)
+        write_pictures(folder / "pictures", 3_000)
         file = folder / "config.toml"
         file.write_text(
             f"[daemon]\nstate_dir = '{folder}/state'\n[tracker]\nidle_detect_s = 0.1\n"

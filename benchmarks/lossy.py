@@ -39,14 +39,16 @@ class Played:
     damaged: int
     """Of those, how many came with complaints."""
     told: list[tuple[float, str]]
-    """Seconds after the loss began, and the state."""
+    """Seconds after the first lost packet, and the state."""
+    packets: int
+    """That were lost."""
 
 
 def verdict(name: str, percent: int, played: Played) -> Verdict:
     """Whether a loss was told in time, and nothing else was told."""
     lossy_s = next((after_s for after_s, state in played.told if state == "lossy"), None)
     told = ", ".join(f"{state} after {after_s:.1f} s" for after_s, state in played.told) or "nothing told"
-    found = f"{told}; {played.damaged} of {played.frames} frames damaged"
+    found = f"{told}; {played.packets} packets lost, {played.damaged} of {played.frames} frames damaged"
     if not percent:
         return Verdict(f"{name}, no packet lost: never lossy", found, lossy_s is None)
     asked = f"{name}, {percent} % of packets lost: lossy within {WITHIN_S:g} s"
@@ -74,13 +76,16 @@ def play(clip: Path | None, percent: int, seconds: float, backend: str) -> Playe
                 began_s = time.monotonic()
             for item in seeing.watch(cameras.gather(0.2)):
                 if isinstance(item, CameraChange):
-                    told.append((time.monotonic() - (began_s or time.monotonic()), item.state))
+                    told.append((time.monotonic(), item.state))
                 else:
                     first_s = first_s or time.monotonic()
                     frames += 1
                     damaged += item.damaged > 0
+        lost_s = server.lost_s()
+    # Of a stream of few packets the first one is lost seconds after this is begun with.
+    since_s = lost_s[0] if lost_s else began_s
     # The first is that it came online.
-    return Played(frames, damaged, told[1:])
+    return Played(frames, damaged, [(at_s - since_s, state) for at_s, state in told[1:]], len(lost_s))
 
 
 def main() -> None:

@@ -3,14 +3,16 @@
 `/usr/bin/python3 tests/rtsp_server.py [--port N] [--clip FILE] [--password P] [--picture PATTERN]
 [--size WxH] [--kilobits N] [--key-frame-every N] [--codec h264|h265] [--shared]` prints `port N` when it
 listens. On stdin, `pause` holds the stream back with the connection alive, `resume` lets it go on, `lose 5`
-loses 5 % of the RTP packets, `speed 0.5` sends half as fast as the time stamps say, `size WxH` changes the
-size in mid-stream, and `still` shows the same picture for ever.
+loses 5 % of the RTP packets, `lost` prints when that was, in seconds of the monotonic clock, as a JSON list,
+`speed 0.5` sends half as fast as the time stamps say, `size WxH` changes the size in mid-stream, and `still`
+shows the same picture for ever.
 Exit code 77: something it needs is not installed (its last line says what).
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import random
 import sys
 import threading
@@ -111,6 +113,8 @@ class Feed:
         self.paused = False
         self.speed = 1.0
         self.lost_share = 0.0
+        self.lost_s: list[float] = []
+        """When packets were lost."""
         self._random = random.Random(SEED)
 
     def start(self, media: GstRtspServer.RTSPMedia) -> None:
@@ -125,6 +129,8 @@ class Feed:
             return Gst.PadProbeReturn.OK
         if info.type & Gst.PadProbeType.BUFFER:
             lost = self._random.random() < self.lost_share
+            if lost:
+                self.lost_s.append(time.monotonic())
             return Gst.PadProbeReturn.DROP if lost else Gst.PadProbeReturn.OK
         # An access unit's packets come as a list, which can't be changed from here: one by one, then.
         packets = info.get_buffer_list()
@@ -190,6 +196,8 @@ def obey(feed: Feed, options: argparse.Namespace) -> None:
                 feed.paused = command == "pause"
             case "lose":
                 feed.lost_share = float(argument) / 100
+            case "lost":
+                print(json.dumps(feed.lost_s), flush=True)
             case "speed":
                 feed.speed = float(argument)
             case "still":

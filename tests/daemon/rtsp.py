@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 from collections.abc import Sequence
@@ -73,6 +74,12 @@ class RtspServer:
 
     def thaw(self) -> None:
         self._process.send_signal(signal.SIGCONT)
+
+    def lost_s(self) -> list[float]:
+        """When it lost packets, by this machine's monotonic clock."""
+        assert self._process.stdout is not None
+        self.tell("lost")
+        return [float(each) for each in json.loads(self._process.stdout.readline())]
 
     def tell(self, command: str) -> None:
         """One of the commands that the script's docstring names."""

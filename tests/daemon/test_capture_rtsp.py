@@ -127,8 +127,11 @@ def test_the_decoders_complaints_come_with_the_frames_and_only_where_packets_are
     ):
         whole = frames(gather_until(cameras, frames_after("online", 75), 30))
         assert [frame.damaged for frame in whole] == [0] * len(whole)
+        assert server.lost_s() == []
         server.tell("lose 5")
-        gather_until(cameras, lambda so_far: sum(frame.damaged for frame in frames(so_far)) >= 5, 15)
+        got = gather_until(cameras, lambda so_far: sum(frame.damaged for frame in frames(so_far)) >= 5, 15)
+        damaged = next(frame for frame in frames(got) if frame.damaged)
+        assert server.lost_s()[0] <= damaged.captured_monotonic_ns / 1e9
 
 
 def test_a_stream_that_is_joined_long_before_its_next_key_frame_is_waited_for() -> None:

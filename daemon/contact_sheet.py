@@ -12,6 +12,7 @@ import numpy as np
 
 from daemon.image_file import save as save_image
 from daemon.lettering import Line, draw_line, set_line
+from gallery.face_crop import MOST_PIXELS
 from gallery.matcher import measured
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ MOST_REFERENCES = 120
 """That fit on a picture somebody can look at."""
 
 GROUND_RGB, INK_RGB, EMPTY_RGB, ASIDE_RGB = (255, 255, 255), (20, 20, 20), (230, 230, 230), (178, 24, 43)
-NO_PICTURE = "no picture kept"
+NO_PICTURE, UNREADABLE = "no picture kept", "unreadable"
 
 
 def save(file: Path, name: str, references: Sequence[Reference], crops: Mapping[str, bytes]) -> list[str]:
@@ -89,15 +90,25 @@ def _draw_picture(sheet: Image, draw: ImageDraw, crop: bytes | None, at: tuple[i
     from PIL import Image
 
     x, y = at
-    if crop is None:
+    picture = None if crop is None else _opened(crop)
+    if picture is None:
         draw.rectangle((x + 2, y + 2, x + CELL_PX - 3, y + CELL_PX - 7), fill=EMPTY_RGB)
-        line = set_line(NO_PICTURE, TEXT_PX, CELL_PX - 8, [])
+        line = set_line(NO_PICTURE if crop is None else UNREADABLE, TEXT_PX, CELL_PX - 8, [])
         draw_line(draw, (x + (CELL_PX - line.width_px) / 2, y + CELL_PX // 2 - TEXT_PX), line, INK_RGB)
         return
-    with Image.open(io.BytesIO(crop), formats=("PNG", "JPEG")) as opened:
-        picture = opened.convert("RGB")
     picture.thumbnail((CELL_PX - 4, CELL_PX - 8), Image.Resampling.LANCZOS)
     sheet.paste(picture, (x + (CELL_PX - picture.width) // 2, y + 2 + (CELL_PX - 8 - picture.height) // 2))
+
+
+def _opened(crop: bytes) -> Image | None:
+    """None: what came in an archive is no picture, or one that would fill the memory."""
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(crop), formats=("PNG", "JPEG")) as opened:
+            return opened.convert("RGB") if opened.width * opened.height <= MOST_PIXELS else None
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return None
 
 
 def _shortened(text: str, widest_px: int, notices: list[str]) -> Line:

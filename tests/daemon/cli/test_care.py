@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from daemon.control import ControlServer, Facts, Live
@@ -101,9 +104,6 @@ def test_findings_are_told_in_words_with_what_helps(visaged: Shell) -> None:
 def test_a_contact_sheet_shows_kept_pictures_and_says_where_there_are_none(
     visaged: Shell, tmp_path: Path
 ) -> None:
-    import io
-    import zlib
-
     fill(visaged)
     empty, kept = tmp_path / "empty.png", tmp_path / "kept.png"
     done = visaged("people", "ann", "--plot", empty)
@@ -123,6 +123,37 @@ def test_a_contact_sheet_shows_kept_pictures_and_says_where_there_are_none(
     assert "no pictures are kept" not in done.err
     with Image.open(kept) as sheet:
         assert (np.asarray(sheet.convert("RGB")) == (255, 0, 255)).all(axis=2).sum() == 40 * 40
+
+
+def packed(side_px: int) -> bytes:
+    """A black PNG."""
+    file = io.BytesIO()
+    Image.new("L", (side_px, side_px)).save(file, "PNG")
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("what", ["no picture", "half a picture", "one that fills the memory"])
+def test_a_kept_picture_that_can_not_be_read_is_an_empty_square_of_the_sheet(
+    visaged: Shell, tmp_path: Path, what: str
+) -> None:
+    def grey() -> int:
+        done = visaged("people", "ann", "--plot", tmp_path / "ann.png")
+        assert done.code == 0
+        with Image.open(tmp_path / "ann.png") as sheet:
+            return int((np.asarray(sheet.convert("RGB")) == (230, 230, 230)).all(axis=2).sum())
+
+    fill(visaged)
+    none_kept = grey()
+    picture = {
+        "no picture": b"\xff\xd8nothing",
+        "half a picture": packed(400)[:200],
+        "one that fills the memory": packed(9_000),
+    }[what]
+    with gallery_of(visaged) as gallery:
+        row = (gallery.references("ann")[0].id, picture, zlib.crc32(picture))
+        gallery.connection.execute("INSERT INTO crop VALUES (?, ?, ?)", row)
+    # A picture would cover one of four squares.
+    assert grey() > 0.95 * none_kept
 
 
 def test_a_sheet_is_of_one_person_and_a_png(visaged: Shell, tmp_path: Path) -> None:

@@ -14,14 +14,15 @@ from typing import IO, TYPE_CHECKING
 
 from daemon.errors import UsageError
 from daemon.head_mark import HeadMark, JournalInUse
-from daemon.journal_file import open_connection
-from daemon.journal_tables import beside, connect_to_read
+from daemon.journal_file import JournalRefused, open_connection
+from daemon.journal_tables import TABLES, beside, connect_to_read
 from daemon.private_file import make_folder
 from daemon.version import version
 from gallery import archive_file, backup
 from gallery.archive_file import Opened
-from gallery.errors import ArchiveRefused, GalleryError, KeyRefused
-from gallery.schema import transaction
+from gallery.errors import ArchiveRefused, GalleryDamaged, GalleryError, GalleryRefused, KeyRefused
+from gallery.schema import explained, transaction
+from gallery.soundness import LARGEST_COUNT, definitions
 from gallery.store import Gallery
 
 if TYPE_CHECKING:
@@ -126,13 +127,15 @@ def restore(places: Places, source: IO[bytes], *, who: str, force: bool) -> Rest
             )
         folder = stack.enter_context(backup.workshop(places.gallery.parent))
         gallery = _extracted(archive, GALLERY, folder)
-        forgotten = backup.prepare(gallery, places.key, places.gallery, who)
+        with _refusing(gallery):
+            forgotten = backup.prepare(gallery, places.key, places.gallery, who)
         kept: list[str] = []
         head = None
         if JOURNAL in archive.members:
             beside_journal = stack.enter_context(backup.workshop(places.journal.parent))
             journal = _extracted(archive, JOURNAL, beside_journal)
-            head = _continue(journal, places, mark, told)
+            with _refusing(journal):
+                head = _continue(journal, places, mark, told)
         # Held before anything is put: where another program has it open, the journal stays too.
         with _putting(gallery, places.gallery, places.key) as gallery_kept:
             if head is not None:
@@ -177,6 +180,8 @@ def _read_told(archive: Opened) -> BackedUp:
     assert isinstance(made, int)
     assert isinstance(people, int)
     assert isinstance(head, int | None)
+    if not (0 <= made < 1 << 63 and people >= 0 and 0 <= (head or 0) < LARGEST_COUNT):
+        raise ArchiveRefused("its manifest is not one of a backup")
     return BackedUp(made, people, head)
 
 
@@ -214,6 +219,7 @@ def _continue(journal: Path, places: Places, mark: HeadMark, told: BackedUp) -> 
     # Refuses what is no journal; what is not whole would have been refused before.
     with closing(open_connection(journal, ours=False, head=0, sound=False, key=places.key)) as connection:
         (stored,) = connection.execute(HEAD).fetchone()
+        _check_journal(connection, stored)
         given = 0 if mark.found is None else mark.found.head
         if given >= stored and given and _is_continued(connection, places):
             head = given
@@ -226,6 +232,36 @@ def _continue(journal: Path, places: Places, mark: HeadMark, told: BackedUp) -> 
                 connection.execute("INSERT INTO hole VALUES (?, ?)", (stored + 1, head))
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     return int(head)
+
+
+def _check_journal(connection: sqlite3.Connection, head: int) -> None:
+    """ArchiveRefused where it holds what no visaged wrote."""
+    with closing(sqlite3.connect(":memory:")) as made:
+        for statement in TABLES:
+            made.execute(statement)
+        if definitions(connection) != definitions(made):
+            raise ArchiveRefused("its tables are not defined as a journal's are")
+    (lowest,) = connection.execute("SELECT coalesce(min(seq), 1) FROM event").fetchone()
+    backwards = connection.execute("SELECT 1 FROM hole WHERE first < 1 OR last < first").fetchone()
+    if backwards is not None or not 1 <= lowest <= LARGEST_COUNT or not head < LARGEST_COUNT:
+        raise ArchiveRefused("its events have numbers that are none")
+
+
+@contextmanager
+def _refusing(file: Path) -> Iterator[None]:
+    """What is wrong with a database that came in an archive becomes ArchiveRefused, and names the member."""
+    try:
+        with explained(file):
+            yield
+    except (GalleryDamaged, GalleryRefused, JournalRefused) as error:
+        if str(file) not in str(error):
+            # What is here, and not what came.
+            raise
+        raise ArchiveRefused(str(error).replace(f"{file.parent}/", "")) from error
+    except (GalleryError, UsageError):
+        raise
+    except (sqlite3.Error, OverflowError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ArchiveRefused(f"{file.name} holds what no visaged wrote: {error}") from error
 
 
 def _is_continued(copied: sqlite3.Connection, places: Places) -> bool:

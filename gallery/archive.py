@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import math
-import re
 import sqlite3
 import zipfile
 import zlib
@@ -18,11 +17,10 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
-from gallery import archive_file, reading, schema
+from gallery import archive_file, reading, schema, soundness
 from gallery.archive_file import Opened
-from gallery.errors import ArchiveRefused, NameRefused
+from gallery.errors import ArchiveRefused
 from gallery.migrations import MIGRATIONS
-from gallery.people import clean_name
 from gallery.store import Gallery
 
 KIND = "gallery"
@@ -34,9 +32,6 @@ CROPS = "crops/"
 """Before a reference's id and .jpg or .png."""
 MOST_JSON_BYTES, MOST_CROP_BYTES = 1 << 30, 4 << 20
 SUFFIXES = {b"\xff\xd8": ".jpg", b"\x89P": ".png"}
-LONGEST_TEXT = 4096
-ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-"""As people and references have: a UUID."""
 HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 Value = str | int | float | None
@@ -75,7 +70,7 @@ def opened(source: IO[bytes]) -> Iterator[Carried]:
         closing(sqlite3.connect(":memory:", isolation_level=None)) as connection,
     ):
         model = archive.told.get("model")
-        if not isinstance(model, str | None):
+        if not isinstance(model, str | None) or not soundness.is_line(model or ""):
             raise ArchiveRefused("its manifest is not one of a gallery")
         try:
             _fill(connection, archive)
@@ -171,7 +166,7 @@ def _fill(connection: sqlite3.Connection, archive: Opened) -> None:
         for name in archive.members.keys() - known:
             _insert_crop(connection, name, archive.read(name, MOST_CROP_BYTES))
     schema.migrate(connection)
-    _check_texts(connection)
+    soundness.check_values(connection, shown=True)
 
 
 def _insert(connection: sqlite3.Connection, table: str, rows: object) -> None:
@@ -227,39 +222,6 @@ def _insert_crop(connection: sqlite3.Connection, name: str, image: bytes) -> Non
     if not name.startswith(CROPS) or suffix is None or not name.endswith(suffix):
         raise ArchiveRefused(f"{name} is no member of an archive of a gallery")
     connection.execute("INSERT INTO crop VALUES (?, ?, ?)", (key, image, zlib.crc32(image)))
-
-
-def _check_texts(connection: sqlite3.Connection) -> None:
-    """What no table checks: names, digests and the like, that reach a terminal or a comparison.
-
-    Ids stay in trail, receipts and events for ever, and are parts of topics and of files' names.
-    """
-    for (name,) in connection.execute("SELECT name FROM person"):
-        try:
-            if clean_name(name) != name:
-                raise ArchiveRefused(f"{name!a} is not composed (NFC)")
-        except NameRefused as error:
-            raise ArchiveRefused(str(error)) from error
-    for table in ("person", "reference"):
-        for row in connection.execute(f"SELECT id, * FROM {table}"):  # noqa: S608
-            if not ID.fullmatch(row[0]):
-                raise ArchiveRefused(f"a row of {table} has an id that is none")
-            if any(isinstance(value, str) and not _is_printable(value) for value in row):
-                raise ArchiveRefused(f"a row of {table} holds text that can't be shown")
-    query = """SELECT count(*) FROM reference WHERE quality NOT BETWEEN 0 AND 1 OR length(source_digest) != 64
-               OR id NOT IN (SELECT reference_id FROM encoding)"""
-    if connection.execute(query).fetchone()[0]:
-        raise ArchiveRefused("a reference has no encoding, or a digest or quality that is none")
-    checked = connection.execute("SELECT person_id, distance, model, checksum FROM threshold")
-    if any(reading.threshold_checksum(*row[:3]) != row[3] for row in checked):
-        raise ArchiveRefused("a threshold is not what was written")
-
-
-def _is_printable(text: str) -> bool:
-    return len(text) <= LONGEST_TEXT and not any(
-        (ord(character) < 32 and character not in "\n\t") or 0x7F <= ord(character) < 0xA0
-        for character in text
-    )
 
 
 def _no(constant: str) -> Value:

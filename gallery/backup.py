@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from gallery import schema
+from gallery import schema, soundness
 from gallery.archive_file import sync_folder
 from gallery.encryption import Key, connect
 from gallery.errors import GalleryBusy, GalleryDamaged, GalleryError, KeyRefused
@@ -135,9 +135,11 @@ def prepare(path: Path, key: Key | None, before: Path, who: str) -> list[str]:
     """Makes a copied gallery ready to follow the one at `before`; ids of who was forgotten since the copy.
 
     Its revision is above both, so that nobody takes it for one they know; what the other's trail tells beyond
-    its own is carried on, and the trail says that it was restored.
+    its own is carried on, and the trail says that it was restored. ArchiveRefused where it holds what no
+    visaged wrote.
     """
     with Gallery.open(path, create=False, key=key) as gallery:
+        soundness.check_gallery(gallery.connection)
         if gallery.model is not None:
             # Reads every encoding.
             gallery.index(gallery.model)

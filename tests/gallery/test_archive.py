@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gallery import archive, archive_file, consent, forgetting, reencoding
+from gallery import archive, archive_file, consent, forgetting, reading, reencoding
 from gallery.errors import ArchiveRefused, GalleryError, ModelMismatch
 from gallery.store import Gallery
 from tests.gallery.builders import ENROLLED_UNIX_NS, reference
@@ -306,6 +306,18 @@ def boastful_array(members: dict[str, bytes], told: dict[str, object]) -> None:
     members["encodings.npz"] = members["encodings.npz"].replace(b"(12, 16)", b"(99999999999, 16)"[:8])
 
 
+def endless_threshold(members: dict[str, bytes], told: dict[str, object]) -> None:
+    """With a checksum that fits."""
+    table = json.loads(members["thresholds.json"])
+    checksum = reading.threshold_checksum(table[0]["person_id"], float("inf"), table[0]["model"])
+    table[0].update(distance="endless", checksum=checksum)
+    members["thresholds.json"] = json.dumps(table).replace('"endless"', "1e999").encode()
+
+
+def endless_probability(members: dict[str, bytes], told: dict[str, object]) -> None:
+    members["thresholds.json"] = members["thresholds.json"].replace(b'"fmr": 0.01', b'"fmr": 1e999', 1)
+
+
 ILL_MEANT: dict[str, Change] = {
     "a name with a line break": edited("people.json", lambda table: table[0].update(name="a\nb")),
     "a name twice": edited("people.json", lambda table: table[0].update(name=table[1]["name"])),
@@ -325,6 +337,10 @@ ILL_MEANT: dict[str, Change] = {
         lambda table: table.append({**table[0], "id": "new", "source_digest": "0" * 64}),
     ),
     "another threshold": edited("thresholds.json", lambda table: table[0].update(distance=9.0)),
+    "a threshold without end": endless_threshold,
+    "a probability without end": endless_probability,
+    "a model of two lines": lambda members, told: told.update(model="a\nb"),
+    "models of two lines": lambda members, told: told.update(models=["a\nb", "c"]),
     "rows that are none": edited("people.json", lambda table: table.append({})),
     "no people": lambda members, told: members.update({"people.jsno": members.pop("people.json")}),
     "no JSON": lambda members, told: members.update({"people.json": b"["}),

@@ -21,7 +21,8 @@ from tests.conftest import REPOSITORY
 from tests.daemon.capturing import write_video
 from tests.daemon.running import Home, environment
 
-WAIT_S = 60.0
+WAIT_S = 120.0
+GONE_S = 10.0
 HIDDEN, SHOWN = b"\x1b[?25l", b"\x1b[?25h"
 """What hides a terminal's cursor, and what shows it again."""
 
@@ -125,7 +126,11 @@ def test_sigterm_ends_the_demo_with_its_daemon_and_folder(tmp_path: Path) -> Non
         code = terminal.end(signal.SIGTERM)
         assert code == -signal.SIGTERM, terminal.written
         assert list(tmp_path.iterdir()) == []
-        assert running_from(tmp_path) == []
+        # A process that was killed needs a moment, on a busy machine.
+        deadline_s = time.monotonic() + GONE_S
+        while left := running_from(tmp_path):
+            assert time.monotonic() < deadline_s, left
+            time.sleep(0.05)
 
 
 def test_sigterm_gives_the_cursor_back_that_a_progress_bar_hid(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -19,7 +19,8 @@ from gallery.errors import PersonUnknown, TermsRefused
 from gallery.store import Gallery
 from tests.gallery.builders import ENROLLED_UNIX_NS, reference
 
-NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC).astimezone()
+NOW = datetime(2026, 11, 22, 12, 0).astimezone()
+"""Noon, wherever that is."""
 DAY_NS = 86_400_000_000_000
 
 
@@ -58,11 +59,9 @@ def test_somebody_expires_when_the_day_is_over_or_a_period_has_passed() -> None:
     assert ends("90d") - NOW == timedelta(days=90)
     assert ends("2w") - NOW == timedelta(weeks=2)
     assert ends("1y").date() == NOW.date().replace(year=2027)
-    leap_day = datetime(2028, 2, 29, 12, 0, tzinfo=UTC).astimezone()
+    leap_day = datetime(2028, 2, 29, 12, 0).astimezone()
     assert ends("1y", leap_day).date().isoformat() == "2029-02-28"
-    assert (
-        ends("3m", datetime(2026, 11, 30, 12, 0, tzinfo=UTC).astimezone()).date().isoformat() == "2027-02-28"
-    )
+    assert ends("3m", datetime(2026, 11, 30, 12, 0).astimezone()).date().isoformat() == "2027-02-28"
 
 
 @pytest.mark.parametrize(

@@ -821,6 +821,7 @@ def _finds_nobody(
             return False
     finally:
         socket.disable_monitor()
+        monitor.close(0)
     return not (endpoint.startswith("ipc://") and _is_crowded(endpoint.removeprefix("ipc://")))
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import socket
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -40,11 +42,12 @@ class RemoteGallery:
         self._socket = self._context.socket(zmq.REQ)
         for option, value in (
             (zmq.LINGER, 0),
-            (zmq.RCVTIMEO, round(ANSWER_TIMEOUT_S * 1000)),
             (zmq.SNDTIMEO, round(ANSWER_TIMEOUT_S * 1000)),
             (zmq.MAXMSGSIZE, messages.MOST_BYTES),
         ):
             self._socket.set(option, value)
+        self._listening = path
+        self._monitor = self._socket.get_monitor_socket(zmq.EVENT_DISCONNECTED | zmq.EVENT_CONNECT_RETRIED)
         self._socket.connect(f"ipc://{path}")
         try:
             hello = self.ask("hello")
@@ -60,6 +63,8 @@ class RemoteGallery:
 
     def close(self) -> None:
         """Lets go of the daemon."""
+        self._socket.disable_monitor()
+        self._monitor.close(0)
         self._socket.close()
         self._context.term()
 
@@ -175,7 +180,8 @@ class RemoteGallery:
         request = json.dumps({"op": operation, "who": user_name(), **arguments}, ensure_ascii=False)
         try:
             self._socket.send(request.encode(errors="backslashreplace"))
-            answer = json.loads(self._socket.recv())
+            self._await_answer()
+            answer = json.loads(self._socket.recv(zmq.DONTWAIT))
         except zmq.Again:
             raise UsageError(
                 f"the running daemon did not answer within {ANSWER_TIMEOUT_S} s; is it stopped?"
@@ -183,6 +189,21 @@ class RemoteGallery:
         if "error" in answer:
             raise messages.to_error(answer["error"])
         return answer["ok"]
+
+    def _await_answer(self) -> None:
+        """Until it is there or its time is up; UsageError as soon as nobody is there who could give it."""
+        poller = zmq.Poller()
+        for each in (self._socket, self._monitor):
+            poller.register(each, zmq.POLLIN)
+        deadline_s = time.monotonic() + ANSWER_TIMEOUT_S
+        while (left_s := deadline_s - time.monotonic()) > 0:
+            ready = dict(poller.poll(math.ceil(left_s * 1000)))
+            if self._socket in ready:
+                return
+            if self._monitor in ready:
+                self._monitor.recv_multipart()
+                if not is_running(self._listening) and not self._socket.poll(0):
+                    raise UsageError("the running daemon ended before it answered: look what it has done")
 
 
 def is_running(path: Path) -> bool:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +14,9 @@ import pytest
 
 from daemon.cli.app import run_command_line
 from daemon.client import NobodyListens, ask
-from daemon.control_client import is_running
+from daemon.control_client import RemoteGallery, is_running
+from daemon.errors import UsageError
+from tests.conftest import REPOSITORY
 from tests.daemon.bus_server import bus_server
 
 HEAD = {"op": "head"}
@@ -115,3 +119,49 @@ def test_the_past_is_not_waited_for_where_nobody_has_it(
     for endpoint in nobody:
         assert run_command_line(["watch", "--since", "0", "--config", str(config_of(folder, endpoint))]) == 2
         assert f"{endpoint} does not answer: is the daemon running" in capsys.readouterr().err
+
+
+def answering_once(path: Path) -> subprocess.Popen[str]:
+    """A daemon that says hello, and is killed by the next question."""
+    code = """
+import json, os, signal, sys, zmq
+context = zmq.Context()
+socket = context.socket(zmq.REP)
+socket.bind("ipc://" + sys.argv[1])
+print("bound", flush=True)
+socket.recv()
+socket.send(json.dumps({"ok": {"gallery": "g.db", "model": "m", "requires_consent": False}}).encode())
+socket.recv()
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE, text=True, cwd=REPOSITORY
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "bound\n"
+    return process
+
+
+def test_an_answer_is_not_waited_for_from_a_daemon_that_died(folder: Path) -> None:
+    control = folder / "control.sock"
+    with (
+        answering_once(control),
+        RemoteGallery(control) as remote,
+        pytest.raises(UsageError, match="ended before it answered"),
+    ):
+        remote.people()
+
+
+def test_a_daemon_that_hangs_has_all_its_time_to_answer(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("daemon.control_client.ANSWER_TIMEOUT_S", 0.3)
+    with silent(folder / "control.sock"), pytest.raises(UsageError, match="did not answer within"):
+        RemoteGallery(folder / "control.sock")
+
+
+def test_a_daemon_that_died_just_now_is_not_waited_for(folder: Path) -> None:
+    with silent(folder / "control.sock"):
+        pass
+    with pytest.raises(UsageError, match="ended before it answered"):
+        RemoteGallery(folder / "control.sock")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from daemon.fonts import NoFont, runs
+from gallery.people import printable
 
 if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw
@@ -47,7 +48,7 @@ def set_line(text: str, size_px: int, widest_px: float, notices: list[str]) -> L
         pieces = runs(text, size_px)
     except NoFont as missing:
         notices.append(str(missing))
-        text = text.encode("ascii", "backslashreplace").decode("ascii")
+        text = printable(text).encode("ascii", "backslashreplace").decode("ascii")
         pieces = runs(text, size_px)
     width_px = sum(font.getlength(piece) for piece, font in pieces)
     if width_px > widest_px and size_px > SMALLEST_TEXT_PX:

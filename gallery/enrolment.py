@@ -15,7 +15,7 @@ from gallery.enrolment_plan import Plan, Refused
 from gallery.errors import DuplicateImage, ImageRefused
 from gallery.faces.engine import Analysis, FaceEngine
 from gallery.images import LoadedImage, open_image, path_text
-from gallery.people import NewReference, PeopleStore, PersonName, check_model
+from gallery.people import NewReference, PeopleStore, PersonName, check_model, printable
 from gallery.strict import Strict
 
 SMALLEST_FACE_PX = 40
@@ -197,7 +197,7 @@ def _reference(
         encoding=analysis.encodings[row],
         model=model,
         source_digest=image.digest,
-        source_name=_printable(path.name),
+        source_name=printable(path.name),
         quality=float(analysis.qualities[row].value),
         crop=face_crop.cut(image.bgr, analysis.faces, row) if rules.keep_crops else None,
     )
@@ -210,11 +210,3 @@ def _rows_to_choose_from(analysis: Analysis) -> NDArray[np.intp]:
     """
     sure = ["low_confidence" not in quality.reasons for quality in analysis.qualities]
     return np.flatnonzero(sure) if any(sure) else np.arange(len(sure))
-
-
-def _printable(text: str) -> str:
-    """The text with what would disturb a line of output written as an escape."""
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode()
-        for character in text
-    )

@@ -218,6 +218,14 @@ def clean_name(name: str) -> str:
     return name
 
 
+def printable(text: str) -> str:
+    """The text with what would disturb a line of output written as an escape."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in text
+    )
+
+
 def _disturbs_a_line(character: str) -> bool:
     # Joiners and direction marks (also category Cf) belong to Persian, Hindi and others, and stay;
     # embeddings and overrides would turn the rest of a log line or table around.

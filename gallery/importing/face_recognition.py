@@ -13,7 +13,7 @@ from gallery.errors import DuplicateImage, GalleryError
 from gallery.faces import models
 from gallery.importing.pickled import read
 from gallery.importing.pickled_words import Array, PickleRefused
-from gallery.people import NewReference, PeopleStore, check_model, clean_name
+from gallery.people import NewReference, PeopleStore, check_model, clean_name, printable
 
 DIMENSIONS = 128
 MOST_ENCODINGS = 1_000_000
@@ -92,7 +92,7 @@ def _references(person: Known, source_name: str) -> Iterator[NewReference]:
             model=model(),
             # There is no picture; so the same encoding does not come in twice.
             source_digest=hashlib.sha256(encoding.astype("<f4").tobytes()).hexdigest(),
-            source_name=f"{source_name} {number}",
+            source_name=f"{printable(source_name)} {number}",
             quality=UNKNOWN_QUALITY,
         )
 

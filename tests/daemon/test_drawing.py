@@ -171,6 +171,13 @@ def test_a_name_wider_than_the_picture_is_set_smaller() -> None:
     assert place_of(text, line.size_px, drawn, KNOWN_RGB) > 0.99
 
 
+def test_what_is_no_letter_is_written_as_its_code_point() -> None:
+    notices: list[str] = []
+    line = set_line("a\x07b\n\ue000", 12, 10_000, notices)
+    assert "".join(piece for piece, _ in line.pieces) == r"a\x07b\n\ue000"
+    assert len(notices) == 1
+
+
 def test_a_picture_is_saved_in_the_format_of_its_name(tmp_path: Path) -> None:
     for name in ("a.png", "a.jpg", "a.WEBP"):
         save(tmp_path / name, GREY)

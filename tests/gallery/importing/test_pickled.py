@@ -174,6 +174,8 @@ def test_people_are_taken_in_once_and_only_where_they_can_be_compared(tmp_path: 
         assert take_in(gallery, known, "known.pkl", 1) == ({"ann": 0, "bob": 0}, {"ann": 2, "bob": 1})
         assert gallery.model == model()
         assert [each.source_name for each in gallery.references("ann")] == ["known.pkl 1", "known.pkl 2"]
+        take_in(gallery, people(pickle.dumps({"kim": encoding(4)})), "a\x07\n.pkl", 1)
+        assert [each.source_name for each in gallery.references("kim")] == [r"a\x07\n.pkl 1"]
     with Gallery.open(tmp_path / "other.db") as gallery:
         gallery.add("eve", [reference("eve", np.ones(128))], 1)
         with pytest.raises(ModelMismatch):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from daemon.cli.common import ConfigOption, JsonOption, configured, print_json, print_table
+from daemon.cli.completion import known_people
 from daemon.errors import UsageError
 
 if TYPE_CHECKING:
@@ -42,7 +43,9 @@ NEWEST = 100
 
 
 def consent(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The person's name.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="The person's name.", autocompletion=known_people)
+    ],
     basis: ConsentOption = None,
     date: ConsentDateOption = None,
     expires: ExpiresOption = None,
@@ -72,7 +75,10 @@ def consent(
 
 def trail(
     person: Annotated[
-        str | None, typer.Option("--person", metavar="NAME|ID", help="Only what is about one person.")
+        str | None,
+        typer.Option(
+            "--person", metavar="NAME|ID", help="Only what is about one person.", autocompletion=known_people
+        ),
     ] = None,
     since: Annotated[
         str | None, typer.Option("--since", metavar="DATE|TIME", help="Only from then on.")

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from daemon.cli.common import print_json
-from daemon.cli.life import OUTDATED, in_terms, known_cameras, tell
+from daemon.cli.completion import known_cameras
+from daemon.cli.life import OUTDATED, in_terms, tell
 from daemon.cli.sitting_screen import HINTS, shown
 from daemon.errors import UsageError
 

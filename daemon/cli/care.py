@@ -9,6 +9,7 @@ import typer
 
 from daemon.cli.answer import audited
 from daemon.cli.common import ConfigOption, JsonOption, configured, print_json, print_table, progress_bar
+from daemon.cli.completion import known_people
 
 if TYPE_CHECKING:
     from gallery.audit_findings import Audit
@@ -104,8 +105,13 @@ def reinstate(
 
 
 def merge(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Who is the same person, and goes.")],
-    into: Annotated[str, typer.Argument(metavar="INTO", help="Whose name and id stay.")],
+    name: Annotated[
+        str,
+        typer.Argument(metavar="NAME", help="Who is the same person, and goes.", autocompletion=known_people),
+    ],
+    into: Annotated[
+        str, typer.Argument(metavar="INTO", help="Whose name and id stay.", autocompletion=known_people)
+    ],
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:

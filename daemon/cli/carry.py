@@ -19,6 +19,7 @@ from daemon.cli.common import (
     print_json,
     print_table,
 )
+from daemon.cli.completion import known_people
 from daemon.errors import UsageError
 
 if TYPE_CHECKING:
@@ -37,7 +38,13 @@ def export(
         bool, typer.Option("--with-crops", help="Also the pictures that are kept ([gallery] keep_crops).")
     ] = False,
     person: Annotated[
-        str | None, typer.Option("--person", metavar="NAME", help="One person's own copy, of all there is.")
+        str | None,
+        typer.Option(
+            "--person",
+            metavar="NAME",
+            help="One person's own copy, of all there is.",
+            autocompletion=known_people,
+        ),
     ] = None,
     force: ForceOption = False,
     as_json: JsonOption = False,

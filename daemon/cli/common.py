@@ -15,6 +15,9 @@ import typer
 from daemon.errors import UsageError
 
 if TYPE_CHECKING:
+    from rich.table import Table
+    from rich.text import Text
+
     from daemon.config import Config
 
 ConfigOption = Annotated[
@@ -38,6 +41,8 @@ ThresholdOption = Annotated[
 
 PIPE_WIDTH = 10_000
 """Columns of a table that no person looks at."""
+PAIR = 2
+"""Columns of a table that is one of headings and values already."""
 
 
 def configured(
@@ -86,19 +91,44 @@ def print_json(document: object) -> None:
 
 
 def print_table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """A table on stdout; text is shown as it is, never taken for markup."""
+    """A table on stdout; text is shown as it is, never taken for markup.
+
+    On a terminal so narrow that words, ids and times would be broken, each row becomes a block of lines.
+    """
     from rich.console import Console
+    from rich.measure import Measurement
     from rich.table import Table
     from rich.text import Text
 
     # Into a pipe, rich would fold at 80 columns what another program wants whole.
     console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
+    cells = [[cell if isinstance(cell, Text) else Text(str(cell)) for cell in row] for row in rows]
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in headings:
-        table.add_column(heading, overflow="fold")
-    for row in rows:
-        table.add_row(*(cell if isinstance(cell, Text) else Text(str(cell)) for cell in row))
-    console.print(table)
+    for place, heading in enumerate(headings):
+        is_text = any(" " in row[place].plain for row in cells)
+        # Rich takes room from the widest column, were it of ids; only texts are to be wrapped.
+        table.add_column(heading, overflow="fold", no_wrap=len(headings) > PAIR and not is_text)
+    for row in cells:
+        table.add_row(*row)
+    unbroken = Measurement.get(console, console.options.update(width=PIPE_WIDTH), table).minimum
+    narrow = unbroken > console.width and len(headings) > PAIR
+    console.print(_down(headings, cells) if narrow else table)
+
+
+def _down(headings: Sequence[str], rows: Sequence[Sequence[Text]]) -> Table:
+    """A line a cell that says something, and an empty one between rows."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for place, row in enumerate(rows):
+        if place:
+            table.add_row()
+        for heading, cell in zip(headings, row, strict=True):
+            if cell.plain:
+                table.add_row(heading, cell)
+    return table
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from daemon.cli.common import ConfigOption, JsonOption, configured, print_json
+from daemon.cli.completion import known_people
 
 if TYPE_CHECKING:
     from daemon.forgetting import Receipt
@@ -36,7 +37,10 @@ FOUND = {
 
 def forget(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME]...", help="Who, by name; none: who was begun with.")
+        list[str] | None,
+        typer.Argument(
+            metavar="[NAME]...", help="Who, by name; none: who was begun with.", autocompletion=known_people
+        ),
     ] = None,
     ids: Annotated[list[str] | None, typer.Option("--id", metavar="ID", help="Who, by id.")] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask, on a terminal.")] = False,

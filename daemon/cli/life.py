@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from daemon.cli.answer import ConsentDateOption, ConsentOption, ExpiresOption, NoteOption
-from daemon.cli.common import ConfigOption, JsonOption, configured, print_json, print_table, read_config
+from daemon.cli.common import ConfigOption, JsonOption, configured, print_json, print_table
+from daemon.cli.completion import known_people, known_strangers
 from daemon.cli.refusals import refusals
 from daemon.errors import UsageError
 
@@ -26,22 +27,6 @@ SHORT_ID = 8
 FEWEST_CHARACTERS = 4
 """Of a stranger's id, where only its beginning is given."""
 OUTDATED = "the thresholds were calibrated before this: run visaged calibrate again"
-
-
-def known_strangers(incomplete: str) -> list[tuple[str, str]]:
-    """For a shell that completes the number of a stranger; nothing where no daemon runs."""
-    with suppress(UsageError, OSError), open_life(None) as life:
-        rows = [(str(each["number"]), f"{each['camera']}, {each['last_seen']}") for each in life.strangers()]
-        return [row for row in rows if row[0].startswith(incomplete)]
-    return []
-
-
-def known_cameras(incomplete: str) -> list[str]:
-    """For a shell that completes the name of a configured camera."""
-    with suppress(UsageError, OSError):
-        names = [camera.name for camera in read_config(None, None, None).camera]
-        return [name for name in names if name.startswith(incomplete)]
-    return []
 
 
 def in_terms(said: Mapping[str, str | None]) -> Json | None:
@@ -135,7 +120,9 @@ def name(
             metavar="STRANGER", help="Number, or how the id begins.", autocompletion=known_strangers
         ),
     ],
-    person: Annotated[str, typer.Argument(metavar="NAME", help="Who it is, in any script.")],
+    person: Annotated[
+        str, typer.Argument(metavar="NAME", help="Who it is, in any script.", autocompletion=known_people)
+    ],
     strict: Annotated[
         bool,
         typer.Option("--strict/--no-strict", help="Refuse what audit would find, as enroll does."),

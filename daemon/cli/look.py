@@ -16,6 +16,7 @@ from daemon.cli.common import (
     print_json,
     print_table,
 )
+from daemon.cli.completion import known_cameras
 from daemon.errors import UsageError
 
 if TYPE_CHECKING:
@@ -48,7 +49,12 @@ def cameras(as_json: JsonOption = False, config: ConfigOption = None) -> None:
 
 
 def snapshot(
-    camera: Annotated[str, typer.Argument(metavar="CAMERA", help="A configured camera's name, or a source.")],
+    camera: Annotated[
+        str,
+        typer.Argument(
+            metavar="CAMERA", help="A configured camera's name, or a source.", autocompletion=known_cameras
+        ),
+    ],
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to save it: .jpg, .png or .webp.")],
     annotated: Annotated[bool, typer.Option("--annotated", help="Draw faces, names and distances.")] = False,
     device: DeviceOption = None,

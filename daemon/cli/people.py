@@ -28,6 +28,7 @@ from daemon.cli.common import (
     print_table,
     progress_bar,
 )
+from daemon.cli.completion import known_people
 from daemon.cli.refusals import refusals
 from daemon.errors import UsageError
 
@@ -167,7 +168,8 @@ def _tell(report: EnrolmentReport, what: str, *, strict: bool) -> None:
 
 def people(
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="Show one person's references.")
+        str | None,
+        typer.Argument(metavar="[NAME]", help="Show one person's references.", autocompletion=known_people),
     ] = None,
     plot: Annotated[
         Path | None, typer.Option(metavar="PNG", help="Save one person's references as a contact sheet.")
@@ -254,7 +256,7 @@ def _references(desk: PeopleDesk, name: str) -> list[dict[str, object]]:
 
 
 def rename(
-    old: Annotated[str, typer.Argument(metavar="OLD", help="The name now.")],
+    old: Annotated[str, typer.Argument(metavar="OLD", help="The name now.", autocompletion=known_people)],
     new: Annotated[str, typer.Argument(metavar="NEW", help="The name from now on.")],
     as_json: JsonOption = False,
     config: ConfigOption = None,

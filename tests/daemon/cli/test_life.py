@@ -8,7 +8,6 @@ from typing import Any, cast
 import pytest
 
 from daemon.cli import camera_enrolment
-from daemon.cli.life import known_cameras, known_strangers
 from gallery.enrolment import EnrolmentReport
 from gallery.errors import GalleryBusy, GalleryError, TermsRefused
 from tests.daemon.cli.conftest import Shell
@@ -38,18 +37,6 @@ def test_a_command_that_can_not_be_done_is_one_line(
     assert said in done.err
     assert done.err.count("\n") == 1
     assert not (visaged.folder / "state").exists()
-
-
-def test_a_shell_completes_cameras_from_the_configuration_and_strangers_only_of_a_daemon(
-    visaged: Shell, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    visaged.configure("[[camera]]\nname = 'door'\nsource = 0\n[[camera]]\nname = 'yard'\nsource = 1\n")
-    monkeypatch.setenv("VISAGED_CONFIG", str(visaged.config))
-    assert known_cameras("") == ["door", "yard"]
-    assert known_cameras("y") == ["yard"]
-    assert known_strangers("") == []
-    visaged.config.write_text("no configuration")
-    assert known_cameras("") == []
 
 
 @dataclass

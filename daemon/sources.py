@@ -138,12 +138,9 @@ def _parse_url(scheme: str, url: str) -> Source:
 
 def _without_secrets(url: str) -> str:
     scheme, _, rest = url.partition("://")
-    authority_end = min((at for at in map(rest.find, "/?#") if at >= 0), default=len(rest))
-    at = rest.rfind("@", 0, authority_end)
-    if at < 0 and ":" in rest[:authority_end]:
-        # Perhaps a password with a slash in it that was not escaped: no valid URL, and a secret all the same.
-        at = rest.rfind("@")
-    if at >= 0:
-        user, colon, _ = rest[:at].partition(":")
-        rest = f"{user}{':***' if colon else ''}{rest[at:]}"
-    return _SECRET_PARAMETER.sub(r"\1***", f"{scheme}://{rest}")
+    before, at, after = rest.partition("@")
+    if at and ":" in re.split("[/?#]", before, maxsplit=1)[0]:
+        # Up to the last @: a password may have one in it, or a slash, that was not escaped.
+        user, place = before.partition(":")[0], _SECRET_PARAMETER.sub(r"\1***", after).rpartition("@")[2]
+        return f"{scheme}://{user}:***@{place}"
+    return _SECRET_PARAMETER.sub(r"\1***", url)

@@ -21,6 +21,15 @@ BUSY_TIMEOUT_S = 5.0
 
 HEADER_BYTES = 100
 
+CAUSES = {
+    "SQLITE_READONLY": "this user may not write it, or in its folder",
+    "SQLITE_PERM": "this user may not write it",
+    "SQLITE_CANTOPEN": "it or its folder can't be opened by this user, or the disk is full",
+    "SQLITE_IOERR": "the disk is full or fails",
+    "SQLITE_FULL": "the disk is full",
+}
+"""What SQLite's codes mean to whoever owns the file."""
+
 
 def open_connection(path: Path, create: bool, key: Key | None = None) -> sqlite3.Connection:
     """A connection to a gallery that was found sound; with `create` a missing one is made, of this key."""
@@ -94,9 +103,8 @@ def _explanation(path: Path, error: Exception) -> GalleryError | None:
         return damaged(path, str(error))
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return GalleryBusy(f"{path}: another program has it locked; try again when that is done")
-    if name.startswith(("SQLITE_READONLY", "SQLITE_IOERR", "SQLITE_FULL", "SQLITE_CANTOPEN", "SQLITE_PERM")):
-        return GalleryError(f"{path}: {error}; nothing was changed")
-    return None
+    cause = next((cause for code, cause in CAUSES.items() if name.startswith(code)), None)
+    return None if cause is None else GalleryError(f"{path}: {cause} ({error}); nothing was changed")
 
 
 def _make(path: Path, create: bool, key: Key | None) -> None:

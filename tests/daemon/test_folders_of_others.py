@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from gallery.store import Gallery
 from tests.conftest import REPOSITORY
 from tests.daemon.running import environment
+from tests.gallery.builders import reference
 
 PLACES = """
 import dataclasses, json, sys
@@ -79,4 +81,19 @@ def test_a_data_folder_that_is_closed_is_one_line(closed: Path, tmp_path: Path) 
     done = asked("-m", "daemon", "people", XDG_DATA_HOME=str(closed), XDG_CONFIG_HOME=str(tmp_path))
     assert done.returncode == 2
     assert "Permission denied" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_gallery_in_a_folder_that_can_only_be_read_says_what_this_user_may_not(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    state.mkdir()
+    with Gallery.open(state / "gallery.db") as gallery:
+        gallery.add("Ann", [reference("a.jpg")], 1)
+    file = tmp_path / "config.toml"
+    file.write_text(f"[daemon]\nstate_dir = {json.dumps(str(state))}\n")
+    state.chmod(0o500)
+    done = asked("-m", "daemon", "rename", "Ann", "Bob", "--config", file)
+    state.chmod(0o700)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "this user may not write it, or in its folder" in done.stderr
     assert done.stderr.count("\n") == 1

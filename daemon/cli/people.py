@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -105,11 +107,9 @@ def enroll(
     with open_desk(settings, create=not is_not) as desk:
         store = _store(desk, plan, terms, is_not=is_not)
         engine, _ = build_engine(settings)
-        with progress_bar("enrolling", plan.image_count) as advance:
-            rules, judge = (
-                Rules(largest=largest, keep_crops=settings.gallery.keep_crops),
-                _strict(desk) if strict else None,
-            )
+        rules = Rules(largest=largest, keep_crops=settings.gallery.keep_crops)
+        judge = _strict(desk) if strict else None
+        with _break_told(), progress_bar("enrolling", plan.image_count) as advance:
             report = enroll_people(store, engine, plan, time.time_ns(), rules, advance, judge)
         outdated = bool(report.enrolled) and not is_not and bool(desk.thresholds())
     if as_json:
@@ -119,6 +119,15 @@ def enroll(
     if outdated:
         typer.echo("the thresholds were calibrated before this: run visaged calibrate again", err=True)
     raise typer.Exit(0 if report.enrolled else 1)
+
+
+@contextmanager
+def _break_told() -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo("broken off; who is enrolled stays, and the same command goes on from here", err=True)
+        raise
 
 
 def _plan(words: list[str], folder: Path | None) -> Plan:

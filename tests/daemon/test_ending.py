@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from daemon.control_client import is_running
+from gallery.store import Gallery
 from tests.conftest import REPOSITORY
 from tests.daemon.capturing import write_video
 from tests.daemon.running import Home, environment
@@ -147,6 +148,24 @@ def test_sigterm_gives_the_cursor_back_that_a_progress_bar_hid(tmp_path: Path) -
         assert terminal.written.rfind(SHOWN) > terminal.written.rfind(HIDDEN)
         assert b"the same command goes on from here" in terminal.written
         assert b"Traceback" not in terminal.written
+
+
+def test_ctrl_c_in_the_middle_of_enrolling_says_that_what_is_enrolled_stays(tmp_path: Path) -> None:
+    portrait = (REPOSITORY / "samples" / "joe-biden.jpg").read_bytes()
+    for number in range(300):
+        folder = tmp_path / "people" / f"Joe {number:03}"
+        folder.mkdir(parents=True)
+        # Another file, since an image can't be two people's.
+        (folder / "1.jpg").write_bytes(portrait + b"%d" % number)
+    config = tmp_path / "config.toml"
+    config.write_text(f"[daemon]\nstate_dir = '{tmp_path}/state'\ndevice = 'cpu'\n")
+    with on_a_terminal("enroll", "--from", tmp_path / "people", "--config", config) as terminal:
+        terminal.await_text(b"2/300")
+        assert terminal.end(signal.SIGINT) == 1, terminal.written
+    assert b"who is enrolled stays, and the same command goes on from here" in terminal.written
+    assert b"Traceback" not in terminal.written
+    with Gallery.open(tmp_path / "state" / "gallery.db") as gallery:
+        assert 2 <= len(gallery.people()) < 300
 
 
 @contextmanager

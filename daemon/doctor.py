@@ -6,6 +6,8 @@ import platform
 import time
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from daemon import doctor_places as places
@@ -156,7 +158,7 @@ def _gallery(config: Config) -> Iterator[Finding]:
 def _events(config: Config) -> Iterator[Finding]:
     from daemon.control_client import is_running
     from daemon.endpoint import check_bind
-    from daemon.keys import Keyring
+    from daemon.keys import Keyring, listed
     from daemon.publisher import Publisher
 
     asked = config.events
@@ -167,9 +169,14 @@ def _events(config: Config) -> Iterator[Finding]:
         if is_running(config.control_path):
             yield Finding("events", "ok", f"a daemon is running and has {asked.bind}")
             return
-        keyring = Keyring.load(config.state_dir) if asked.curve else None
-        with Publisher(asked.bind, keyring=keyring) as publisher:
-            yield Finding("events", "ok", f"{publisher.bound} is free")
+        if asked.curve:
+            listed(config.state_dir)
+        with TemporaryDirectory(prefix="visaged-") as folder:
+            # To bind with; the daemon's own is the daemon's to make, as the user that it runs as.
+            keyring = Keyring.load(Path(folder)) if asked.curve else None
+            with Publisher(asked.bind, keyring=keyring) as publisher:
+                found = publisher.bound
+        yield Finding("events", "ok", f"{found} is free")
     except UsageError as error:
         yield Finding("events", "broken", str(error), "set [events] bind to a free port (docs/security.md)")
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from daemon import doctor, unit
 from daemon import doctor_places as places
-from daemon import unit
 from daemon.config import (
     CameraConfig,
     ClientConfig,
@@ -77,6 +77,18 @@ def test_ports_that_are_taken_are_told(config: Config) -> None:
             assert bad(list(places.ports(asked))) == found
     beyond = replace(config, metrics=MetricsConfig(bind="127.0.0.1:99999"))
     assert bad(list(places.ports(beyond))) == ["metrics broken"]
+
+
+def test_whether_sockets_can_be_bound_with_keys_is_seen_without_making_the_daemons(tmp_path: Path) -> None:
+    asked = Config(
+        daemon=DaemonConfig(state_dir=tmp_path),
+        events=EventsConfig(bind="tcp://127.0.0.1:*", replay="off", curve=True),
+    )
+    assert bad(list(doctor._events(asked))) == []
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "keys").mkdir()
+    (tmp_path / "keys" / "server.json").write_text("{}")
+    assert bad(list(doctor._events(asked))) == ["events broken"]
 
 
 def test_a_unit_of_another_version_is_told(config: Config, tmp_path: Path) -> None:

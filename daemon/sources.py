@@ -138,9 +138,10 @@ def _parse_url(scheme: str, url: str) -> Source:
 
 def _without_secrets(url: str) -> str:
     scheme, _, rest = url.partition("://")
-    before, at, after = rest.partition("@")
-    if at and ":" in re.split("[/?#]", before, maxsplit=1)[0]:
-        # Up to the last @: a password may have one in it, or a slash, that was not escaped.
-        user, place = before.partition(":")[0], _SECRET_PARAMETER.sub(r"\1***", after).rpartition("@")[2]
+    user, _, secret = rest.partition(":")
+    _, at, after = secret.partition("@")
+    if at and not re.search("[/?#]", user):
+        # Up to the last @: a password may have one in it, or a slash, that was not escaped. So may a user.
+        place = _SECRET_PARAMETER.sub(r"\1***", after).rpartition("@")[2]
         return f"{scheme}://{user}:***@{place}"
     return _SECRET_PARAMETER.sub(r"\1***", url)

@@ -66,7 +66,12 @@ def run(
     def load() -> Config:
         return _with_source(read_config(config, device, threshold), source, camera, realtime=realtime)
 
-    watch_cameras(settings, signals, await_subscribers, insecure=insecure, load=load)
+    try:
+        watch_cameras(settings, signals, await_subscribers, insecure=insecure, load=load)
+    except SystemExit:
+        # A signal while the nets were loaded.
+        if not signals.stop.is_set():
+            raise
     _leave()
 
 

@@ -74,3 +74,39 @@ def test_a_signal_while_the_nets_are_compiled_ends_the_daemon_and_the_compilers(
         # Either takes ten seconds at least, and PyTorch in its place four.
         assert daemon.wait(8) == 0, daemon.stderr.read()
     assert not [pid for pid in compilers if Path(f"/proc/{pid}").exists()]
+
+
+SLOW_TO_GO = """
+import atexit, sys, time
+import daemon.engine
+
+def build_engine(config):
+    # What the interpreter takes down of its own accord, with nets and compilers in memory, can last as long.
+    atexit.register(time.sleep, 60)
+    print("loading", file=sys.stderr, flush=True)
+    time.sleep(600)
+
+daemon.engine.build_engine = build_engine
+from daemon.__main__ import main
+main()
+"""
+
+
+def test_after_a_signal_while_the_nets_load_the_interpreter_is_not_waited_for(tmp_path: Path) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text(
+        f"[daemon]\nstate_dir = '{tmp_path / 'state'}'\n[events]\nbind = 'ipc://{tmp_path}/e'\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", SLOW_TO_GO, "run", "--config", str(config)],
+        stderr=subprocess.PIPE,
+        cwd=REPOSITORY,
+        text=True,
+    ) as daemon:
+        assert daemon.stderr is not None
+        while "loading" not in (line := daemon.stderr.readline()):
+            assert line
+        daemon.send_signal(signal.SIGTERM)
+        # The last resort, where something hangs, would be 1.
+        assert daemon.wait() == 0, daemon.stderr.read()
+    assert not (tmp_path / "state").exists()

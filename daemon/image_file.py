@@ -29,11 +29,13 @@ def write(file: Path, content: bytes) -> None:
     """Puts an encoded picture there whole, or leaves what is there; UsageError where it can't be written."""
     # A link stays one, and what is no file, such as a pipe, is written to.
     target = Path(os.path.realpath(file))
+    # In a folder of others the file alone may be ours to write.
+    replaceable = os.access(target.parent, os.R_OK | os.W_OK) and (target.is_file() or not target.exists())
     try:
-        if target.exists() and not target.is_file():
-            target.write_bytes(content)
-        else:
+        if replaceable:
             private_file.replace_bytes(target, content, _usual_mode(target))
+        else:
+            target.write_bytes(content)
     except OSError as error:
         raise UsageError(f"{file}: can't be written: {error.strerror}") from None
 

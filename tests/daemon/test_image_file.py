@@ -11,6 +11,7 @@ import pytest
 
 from daemon.errors import UsageError
 from daemon.image_file import save
+from tests.daemon.test_folders_of_others import asked
 
 GREY = np.full((240, 320, 3), 128, np.uint8)
 
@@ -60,3 +61,30 @@ def test_a_link_and_a_pipe_stay_what_they_are(tmp_path: Path) -> None:
     finally:
         os.close(reader)
     assert (tmp_path / "pipe.png").is_fifo()
+
+
+SAVED = """
+import sys
+from pathlib import Path
+import numpy as np
+from daemon.image_file import save
+
+save(Path(sys.argv[1]), np.full((240, 320, 3), 128, np.uint8))
+"""
+
+
+@pytest.mark.parametrize(("mode", "name"), [(0o500, "there.png"), (0o300, "new.png")])
+def test_in_a_folder_that_takes_or_tells_nothing_the_file_itself_is_written(
+    tmp_path: Path, mode: int, name: str
+) -> None:
+    folder = tmp_path / "web"
+    folder.mkdir()
+    (folder / "there.png").write_bytes(b"the one of yesterday")
+    folder.chmod(mode)
+    try:
+        done = asked("-c", SAVED, folder / name)
+    finally:
+        folder.chmod(0o700)
+    assert done.returncode == 0, done.stderr
+    assert (folder / name).read_bytes().startswith(b"\x89PNG")
+    assert {each.name for each in folder.iterdir()} == {"there.png", name}

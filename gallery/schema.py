@@ -122,7 +122,7 @@ def _make(path: Path, create: bool, key: Key | None) -> None:
     new = Path(name)
     try:
         new.chmod(0o600)
-        with closing(connect_unchecked(new, key)) as connection:
+        with explained(path), closing(connect_unchecked(new, key)) as connection:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             migrate(connection)
@@ -130,7 +130,9 @@ def _make(path: Path, create: bool, key: Key | None) -> None:
     except FileExistsError:
         pass
     finally:
-        new.unlink()
+        # On a full disk SQLite leaves its log.
+        for suffix in ("", "-wal", "-shm"):
+            new.with_name(new.name + suffix).unlink(missing_ok=True)
 
 
 def _make_folder(folder: Path) -> None:

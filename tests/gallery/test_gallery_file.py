@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import resource
 import shutil
 import sqlite3
 import subprocess
@@ -285,6 +286,19 @@ def test_a_gallery_that_another_holds_is_busy(path: Path, monkeypatch: pytest.Mo
         with pytest.raises(GalleryBusy, match="locked"):
             gallery.add("Ann", [reference("a.jpg")], ENROLLED_UNIX_NS)
         assert gallery.people() == []
+
+
+@pytest.mark.parametrize("most_bytes", [100, 5_000, 40_000])
+def test_on_a_full_disk_no_gallery_is_made_and_one_line_says_so(path: Path, most_bytes: int) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, hard))
+    try:
+        with pytest.raises(GalleryError, match="the disk is full"):
+            Gallery.open(path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list(path.parent.iterdir()) == []
+    Gallery.open(path).close()
 
 
 def test_two_processes_that_make_a_gallery_at_once_make_one(path: Path) -> None:

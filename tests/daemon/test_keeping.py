@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import os
+import sqlite3
 import stat
+import zlib
 from contextlib import closing
 from pathlib import Path
 
@@ -13,14 +15,19 @@ import pytest
 from daemon.errors import UsageError
 from daemon.journal import Journal
 from daemon.journal_tables import connect_to_read
-from daemon.keeping import LEAP_PER_S, Places, Restored, back_up, restore
-from gallery import backup
+from daemon.keeping import GALLERY, LEAP_PER_S, Places, Restored, back_up, restore
+from gallery import archive_file, backup, forgetting
 from gallery.encryption import Key
 from gallery.errors import ArchiveRefused, GalleryBusy, GalleryMissing, KeyRefused
+from gallery.migrations import MIGRATIONS
+from gallery.schema import APPLICATION_ID, migrate
 from gallery.store import Gallery
 from tests.daemon.journaling import EPOCH, kept, numbered, numbers
 from tests.gallery.builders import ENROLLED_UNIX_NS, reference
 from tests.gallery.carrying import Rows, fill, rows
+
+FORGETTING = 4
+"""The version since which it is noted who is being forgotten."""
 
 
 def places(folder: Path, key: Key | None = None) -> Places:
@@ -283,3 +290,36 @@ def test_an_encrypted_gallery_stays_encrypted_and_needs_its_key(tmp_path: Path) 
     restored(other, content)
     with Gallery.open(other.gallery, key=key) as gallery:
         assert gallery.person("Ann Lee").references == 1
+
+
+@pytest.mark.parametrize("version", range(1, len(MIGRATIONS)))
+def test_a_backup_of_an_older_visaged_is_restored(tmp_path: Path, version: int) -> None:
+    file, key = tmp_path / "old.db", "9bf8d0cd-b556-42f2-8524-3956f666c447"
+    # Somebody whose picture's name nobody would take today.
+    texts = (key, key, "a" * 64, "\x07.jpg", 0.5, ENROLLED_UNIX_NS)
+    vector = b"\0\0\x80\x3f" * 4
+    with closing(sqlite3.connect(file, isolation_level=None)) as old:
+        old.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        migrate(old, version)
+        old.execute("INSERT INTO person (id, name, enrolled_unix_ns) VALUES (?, 'Ann', 1)", (key,))
+        old.execute(
+            """INSERT INTO reference (id, person_id, source_digest, source_name, quality, enrolled_unix_ns)
+               VALUES (?, ?, ?, ?, ?, ?)""",
+            texts,
+        )
+        old.execute("INSERT INTO encoding VALUES (?, 'm', ?, ?)", (key, vector, zlib.crc32(vector)))
+        old.execute("UPDATE gallery SET model = 'm', revision = 1")
+        if version >= FORGETTING:
+            old.execute(
+                """INSERT INTO forgetting
+                   (person_id, why, who, began_unix_ns, references_gone, crops_gone, ids) VALUES (?1, 'asked', 'ann', 1, 1, 0, '["' || ?1 || '"]')""",
+                (key.replace("9", "8"),),
+            )
+    content = io.BytesIO()
+    told = {"made_unix_ns": 1, "people": 1, "journal_head": None}
+    archive_file.write(content, "backup", told, {GALLERY: file})
+    here = places(tmp_path / "here")
+    restored(here, content.getvalue())
+    with Gallery.open(here.gallery) as gallery:
+        assert [(each.name, each.references) for each in gallery.people()] == [("Ann", 1)]
+        assert len(forgetting.begun(gallery)) == (version >= FORGETTING)

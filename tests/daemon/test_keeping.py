@@ -312,7 +312,8 @@ def test_a_backup_of_an_older_visaged_is_restored(tmp_path: Path, version: int) 
         if version >= FORGETTING:
             old.execute(
                 """INSERT INTO forgetting
-                   (person_id, why, who, began_unix_ns, references_gone, crops_gone, ids) VALUES (?1, 'asked', 'ann', 1, 1, 0, '["' || ?1 || '"]')""",
+                   (person_id, why, who, began_unix_ns, references_gone, crops_gone, ids)
+                   VALUES (?1, 'asked', 'ann', 1, 1, 0, '["' || ?1 || '"]')""",
                 (key.replace("9", "8"),),
             )
     content = io.BytesIO()

@@ -80,16 +80,21 @@ def sit(settings: Config, name: str, camera: str, terms: Json | None = None) -> 
             raise UsageError(NO_DAEMON)
         life = Life(desk)
         sitting = life.begin(camera, name, terms)
+        report: EnrolmentReport | None = None
         try:
             progress = _watched(life, sitting)
-            if progress.state == "failed":
-                return _failed(camera, progress)
-            report = _enrolled(life, sitting, name, terms)
+            failed = progress.state == "failed"
+            report = _failed(camera, progress) if failed else _enrolled(life, sitting, name, terms)
             if report.enrolled and desk.thresholds():
                 typer.echo(OUTDATED, err=True)
-            return report
+        except KeyboardInterrupt:
+            if report is None:
+                raise
+            # Too late: it is done, and to be told.
         finally:
-            _leave(settings, sitting)
+            with _uninterrupted():
+                _leave(settings, sitting)
+        return report
 
 
 def _watched(life: Life, sitting: str) -> Progress:

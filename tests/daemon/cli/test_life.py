@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from daemon.cli import camera_enrolment
-from gallery.enrolment import EnrolmentReport
+from daemon.config import Config
+from daemon.control_client import RemoteGallery
+from gallery.enrolment import Enrolled, EnrolmentReport
 from gallery.errors import GalleryBusy, GalleryError, TermsRefused
+from gallery.people import PersonName, PersonThreshold
 from tests.daemon.cli.conftest import Shell
 
 NO_DAEMON = "no daemon is running"
@@ -78,3 +83,41 @@ def test_what_no_waiting_helps_is_not_tried_again_and_what_lasts_is_given_up(
     monkeypatch.setattr(camera_enrolment, "RETRY_S", -1.0)
     with pytest.raises(GalleryError, match="full"):
         enrolled(Failing([GalleryError("full")]))
+
+
+class Interrupted(RemoteGallery):
+    """Ctrl-C comes when the daemon is asked for thresholds."""
+
+    def __init__(self) -> None:
+        pass
+
+    def thresholds(self) -> list[PersonThreshold]:
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    ("is_enrolled", "code", "said"),
+    [(True, 0, "enrolled 1, refused 0\n"), (False, 1, "stopped: nothing was enrolled\n")],
+)
+def test_ctrl_c_says_that_nothing_was_enrolled_only_where_that_is_so(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    is_enrolled: bool,
+    code: int,
+    said: str,
+) -> None:
+    ann = Enrolled(PersonName("id", "Ann"), "camera door, front")
+
+    def end(*_: object) -> EnrolmentReport:
+        if not is_enrolled:
+            raise KeyboardInterrupt
+        return EnrolmentReport((ann,), ())
+
+    monkeypatch.setattr("daemon.control_client.is_running", lambda path: True)
+    monkeypatch.setattr("daemon.people_desk.open_desk", lambda settings: nullcontext(Interrupted()))
+    monkeypatch.setattr("daemon.life_client.Life.begin", lambda *_: "key")
+    monkeypatch.setattr(camera_enrolment, "_watched", lambda *_: SimpleNamespace(state="done"))
+    monkeypatch.setattr(camera_enrolment, "_enrolled", end)
+    monkeypatch.setattr(camera_enrolment, "_leave", lambda *_: None)
+    assert camera_enrolment.enroll_from(Config(), "Ann", "door", {}, as_json=False) == code
+    assert said in "".join(capsys.readouterr())

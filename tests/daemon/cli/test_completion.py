@@ -66,12 +66,11 @@ def test_bash_takes_a_name_for_one_word(
     enrolled: Shell, tmp_path: Path, begun: str, completed: list[str]
 ) -> None:
     script = tmp_path / "completion.bash"
+    # As --show-completion prints it, which asks the processes above it which shell this is.
     shown = subprocess.run(
-        [VISAGED, "--show-completion", "bash"],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "SHELL": "bash"},
+        [VISAGED], capture_output=True, text=True, env={**os.environ, "_VISAGED_COMPLETE": "source_bash"}
     )
+    assert "COMPREPLY" in shown.stdout, shown.stderr
     script.write_text(shown.stdout)
     done = subprocess.run(
         ["bash", "-c", COMPLETED, "bash", str(script), begun, VISAGED], capture_output=True, text=True
